@@ -1,0 +1,148 @@
+"""Asks a machine which engines answer, and what GPU they could hand over. Reads; changes nothing."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.process import run
+
+CDI_KIND = "nvidia.com/gpu"
+_CDI_FOLDERS = ("/etc/cdi", "/var/run/cdi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineState:
+    """One container engine as found.
+
+    Args:
+        program: `docker` or `podman`.
+        answers: whether containers can be started now.
+        version: the server's version.
+        problem: why it does not answer; empty when it does. One of the words of `problem_of`.
+        detail: the engine's own message.
+        rootless: whether it runs as an ordinary user, to whom uid 0 inside belongs.
+        cdi: names of the GPU devices that CDI specifications define.
+        nvidia_runtime: whether the nvidia runtime is registered.
+        image_store: `containerd`, or the older `graphdriver`.
+        root_folder: where it keeps images.
+    """
+
+    program: str
+    answers: bool
+    version: str = ""
+    problem: str = ""
+    detail: str = ""
+    rootless: bool = False
+    cdi: tuple[str, ...] = ()
+    nvidia_runtime: bool = False
+    image_store: str = ""
+    root_folder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CdiFile:
+    """One CDI specification that defines NVIDIA GPUs; `error` says why it cannot be read."""
+
+    path: Path
+    devices: tuple[str, ...] = ()
+    content: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+def probe_engine(program: str = "docker") -> EngineState:
+    """Ask an engine for its state; takes a tenth of a second, or up to 20 s where a daemon hangs."""
+    if shutil.which(program) is None:
+        return EngineState(program=program, answers=False, problem="not_installed")
+    done = run([program, "info", "--format", "{{json .}}"], timeout_s=20)
+    info = _parse_info(done.stdout)
+    errors = info.get("ServerErrors") or []
+    if not done.ok or errors:
+        detail = str(errors[0]) if errors else done.last_words
+        problem = problem_of(detail, done.code)
+        return EngineState(program=program, answers=False, problem=problem, detail=detail)
+    return _state(program, info)
+
+
+def _parse_info(text: str) -> dict[str, Any]:
+    try:
+        info = json.loads(text)
+    except ValueError:
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
+def problem_of(message: str, code: int) -> str:
+    """Tell causes apart: `no_permission`, `not_running`, `hangs`, or `unknown`."""
+    text = message.lower()
+    if "permission denied" in text:
+        return "no_permission"
+    if code == 124:
+        return "hangs"
+    if "cannot connect" in text or "is the docker daemon running" in text or "no such file" in text:
+        return "not_running"
+    return "unknown"
+
+
+def _state(program: str, info: dict[str, Any]) -> EngineState:
+    podman = "host" in info and "ServerVersion" not in info
+    if podman:
+        return EngineState(
+            program=program, answers=True, version=str(info.get("version", {}).get("Version", "")),
+            rootless=bool(info["host"].get("security", {}).get("rootless")),
+            cdi=gpu_names(read_cdi_files()), image_store="containers",
+            root_folder=str(info.get("store", {}).get("graphRoot", "")),
+        )  # fmt: skip
+    folders = tuple(info.get("CDISpecDirs") or ())
+    driver = dict(info.get("DriverStatus") or []).get("driver-type", "")
+    return EngineState(
+        program=program, answers=True, version=str(info.get("ServerVersion", "")),
+        rootless=any("rootless" in option for option in info.get("SecurityOptions") or []),
+        cdi=gpu_names(read_cdi_files(folders)), nvidia_runtime="nvidia" in (info.get("Runtimes") or {}),
+        image_store="containerd" if "containerd" in driver else "graphdriver",
+        root_folder=str(info.get("DockerRootDir", "")),
+    )  # fmt: skip
+
+
+def read_cdi_files(folders: tuple[str, ...] = _CDI_FOLDERS) -> list[CdiFile]:
+    """Read the CDI specifications for NVIDIA GPUs in the folders that an engine looks in."""
+    paths = [p for folder in folders for p in sorted(Path(folder).glob("*")) if _is_cdi(p)]
+    return [found for path in paths if (found := _read_cdi(path)) is not None]
+
+
+def _is_cdi(path: Path) -> bool:
+    return path.suffix in (".yaml", ".yml", ".json")
+
+
+def _read_cdi(path: Path) -> CdiFile | None:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return CdiFile(path=path, error=str(error.strerror))
+    except (yaml.YAMLError, ValueError) as error:
+        return CdiFile(path=path, error=str(error).splitlines()[0])
+    if not isinstance(content, dict) or content.get("kind") != CDI_KIND:
+        return None
+    devices = content.get("devices") or []
+    names = tuple(f"{CDI_KIND}={d['name']}" for d in devices if isinstance(d, dict) and "name" in d)
+    return CdiFile(path=path, devices=names, content=content)
+
+
+def gpu_names(files: list[CdiFile]) -> tuple[str, ...]:
+    """Names of all GPUs that the specifications define, `…=all` first."""
+    names = {name for file in files for name in file.devices}
+    return tuple(sorted(names, key=lambda name: (not name.endswith("=all"), name)))
+
+
+def host_has_gpu(root: Path = Path("/")) -> bool:
+    """Whether an NVIDIA device shows on this host: its own driver, or the one of Windows under WSL2."""
+    return any((root / "dev" / name).exists() for name in ("nvidiactl", "nvidia0", "dxg"))
+
+
+def is_root() -> bool:
+    """Whether this process runs as the system's administrator."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0

@@ -1,0 +1,1 @@
+"""Builds the lab's image and proves that two builds are the same."""

@@ -1,0 +1,1 @@
+"""The hash locks: renewing them, comparing them, installing from them."""

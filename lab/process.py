@@ -1,0 +1,145 @@
+"""The only place that starts a process."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from lab.errors import LabError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A process that has ended: what it was, its exit code and what it wrote."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with exit code 0."""
+        return self.code == 0
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it wrote, on standard error or else on standard output."""
+        lines = [line for line in (self.stderr or self.stdout).splitlines() if line.strip()]
+        return lines[-1].strip() if lines else f"exit code {self.code}, no output"
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float = 60,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str = "",
+) -> Finished:
+    """Run a command to its end and keep what it wrote; never raises for a bad exit code.
+
+    Args:
+        argv: the program and its arguments; no shell is involved.
+        timeout_s: then the process is killed; its code is 124.
+        env: variables set on top of this process's own.
+        cwd: the folder it runs in.
+        stdin: what it reads on standard input.
+
+    Returns:
+        The finished process. A program that does not exist has code 127, one that may not be run 126.
+    """
+    try:
+        done = subprocess.run(
+            list(argv), input=stdin, capture_output=True, text=True, errors="replace",
+            timeout=timeout_s, env={**os.environ, **(env or {})}, cwd=cwd, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return _not_finished(argv, 124, f"no answer within {timeout_s:g} s")
+    except FileNotFoundError:
+        return _not_finished(argv, 127, f"no program {argv[0]}")
+    except PermissionError:
+        return _not_finished(argv, 126, f"no permission to run {argv[0]}")
+    return Finished(argv=tuple(argv), code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def _not_finished(argv: Sequence[str], code: int, reason: str) -> Finished:
+    return Finished(argv=tuple(argv), code=code, stdout="", stderr=reason)
+
+
+def stream(
+    argv: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Finished:
+    """Run a command and hand over each line of its output, both streams, as it comes.
+
+    Ctrl-C ends the command too, then goes on its way.
+    """
+    lines: list[str] = []
+    try:
+        process = subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", env={**os.environ, **(env or {})}, cwd=cwd,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return _not_finished(argv, 127, f"no program {argv[0]}")
+    with process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                on_line(line.rstrip("\n"))
+        except KeyboardInterrupt:
+            process.terminate()
+            raise
+    return Finished(argv=tuple(argv), code=process.returncode, stdout="".join(lines), stderr="")
+
+
+def attach(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> int:
+    """Run a command on this terminal: its streams are ours, Ctrl-C is its own to handle.
+
+    Returns:
+        Its exit code; 128 + the signal's number when a signal ended it, as a shell says it.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(
+            list(argv), env={**os.environ, **(env or {})}, cwd=cwd,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+        code = process.wait()
+    except FileNotFoundError as error:
+        raise LabError(
+            f"There is no program {argv[0]} on this machine.",
+            why=str(error),
+            next_step="run `./inv doctor` to see what is missing",
+        ) from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return code if code >= 0 else 128 - code
+
+
+def start_background(
+    argv: Sequence[str], *, log: IO[bytes], env: Mapping[str, str], cwd: Path
+) -> int:
+    """Start a process that outlives this one, in a session of its own; returns its number.
+
+    Args:
+        argv: the program and its arguments.
+        log: takes both output streams.
+        env: all of its variables, none inherited.
+        cwd: the folder it runs in.
+    """
+    process = subprocess.Popen(
+        list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        env=dict(env), cwd=cwd, start_new_session=True,
+    )  # fmt: skip
+    return process.pid

@@ -1,0 +1,1 @@
+"""Records into text for people; measures nothing."""

@@ -1,0 +1,41 @@
+"""How JupyterLab is set up, the same in the image and on the host."""
+
+from pathlib import Path
+from typing import Any
+
+_LAB_SETTINGS = Path(__file__).with_name("settings")
+
+
+def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str, dict[str, Any]]:
+    """Settings by the name of Jupyter's class, for traitlets' Config.
+
+    Args:
+        root: the student's folder; the server shows and writes nothing outside it.
+        ip: address to listen on.
+        port: port to listen on.
+        token: what a request must show.
+    """
+    own = root / ".lab"  # a student's layout and preferences go with the student's files
+    return {
+        "ServerApp": {
+            "ip": ip,
+            "port": port,
+            "port_retries": 0,  # another port than the published one would answer nobody
+            "root_dir": str(root),
+            "open_browser": False,
+            "allow_root": True,  # where root starts the lab; in the container it has no capability
+            "allow_remote_access": False,  # a page of another site that resolves to 127.0.0.1 is refused
+        },
+        "IdentityProvider": {"token": token},
+        # Loopback is open to every user of a machine; a socket in a private folder is not.
+        "KernelManager": {"transport": "ipc"},
+        "LabApp": {
+            "app_settings_dir": str(_LAB_SETTINGS),
+            "user_settings_dir": str(own / "settings"),
+            "workspaces_dir": str(own / "workspaces"),
+            "extension_manager": "readonly",
+            "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+            "news_url": None,
+        },
+        "LanguageServerManager": {"autodetect": False},  # none is installed; looking costs time
+    }

@@ -1,0 +1,104 @@
+"""Runs JupyterLab for one student; `python -m lab.server.start`, in the image and on the host alike.
+
+The token is made here, new for each start, and leaves the process only through a file that nobody else
+may read: so it is in no argument list, no environment, no image and no log.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import stat
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from lab.server.jupyter import jupyter_settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Start the server and serve until a signal ends it; 2 when the folder cannot be used."""
+    options = _parse(argv)
+    root = options.root.resolve()
+    if problem := unusable(root):
+        print(problem, file=sys.stderr)
+        return 2
+    token = secrets.token_urlsafe(32)
+    runtime = _private_folder()
+    _prepare_environment(runtime, options.state)
+    write_private(
+        options.state / "session.json",
+        json.dumps({"token": token, "pid": os.getpid(), "port": options.port, "started": time.time()}),
+    )
+    settings = jupyter_settings(root=root, ip=options.ip, port=options.port, token=token)
+    return _serve(settings)
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m lab.server.start", description=__doc__)
+    parser.add_argument("--ip", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8888, help="port to listen on; no other is tried")
+    parser.add_argument("--root", type=Path, required=True, help="the student's folder")
+    state = Path(os.environ.get("LAB_STATE", "~/.lab")).expanduser() / "server"
+    parser.add_argument("--state", type=Path, default=state, help="folder for the token file")
+    return parser.parse_args(argv)
+
+
+def unusable(root: Path) -> str:
+    """Say why a folder cannot hold a student's work; empty when it can."""
+    if not root.is_dir():
+        return f"There is no folder {root}: it must be mounted, or made first."
+    try:
+        with tempfile.TemporaryFile(dir=root):
+            return ""
+    except OSError as error:
+        return (
+            f"The folder {root} cannot be written by user {os.getuid()}: {error.strerror}.\n"
+            f"  why:  it belongs to user {root.stat().st_uid}\n"
+            "  next: start the lab with `./inv lab`, or name the user: LAB_USER=$(id -u):$(id -g)"
+        )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user may read, all at once: no moment shows half of it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "w"
+    ) as file:
+        file.write(text)
+    beside.replace(path)
+
+
+def _private_folder() -> Path:
+    """A folder for the kernels' sockets: short, because a socket's path may have 107 bytes only."""
+    return Path(tempfile.mkdtemp(prefix="lab-"))
+
+
+def _prepare_environment(runtime: Path, state: Path) -> None:
+    """Keep the user's own Jupyter and IPython settings out of the lab, and the lab's out of theirs."""
+    folders = {
+        "JUPYTER_RUNTIME_DIR": runtime,
+        "JUPYTER_CONFIG_DIR": state / "config",
+        "JUPYTER_DATA_DIR": state / "data",
+        "IPYTHONDIR": state / "ipython",
+        "MPLCONFIGDIR": state / "matplotlib",
+    }
+    os.environ.update({name: str(folder) for name, folder in folders.items()})
+    os.environ["PYTHONNOUSERSITE"] = "1"
+
+
+def _serve(settings: dict[str, dict[str, Any]]) -> int:
+    from jupyterlab.labapp import LabApp
+    from traitlets.config import Config
+
+    LabApp.launch_instance(argv=[], config=Config(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
