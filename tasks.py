@@ -1,0 +1,303 @@
+"""The lab's commands. Each parses its arguments, calls lab, and prints; nothing else."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke import Context, Exit, task
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+# `invoke TASK` with an invoke of the user's own is the same as `./inv TASK`: the runner's own
+# environment has what lab imports, at the versions of the lock.
+if "LAB_RUNNER" not in os.environ and Path(sys.argv[0]).name in ("inv", "invoke", "__main__.py"):
+    _inv = str(Path(__file__).with_name("inv"))
+    os.execv(_inv, [_inv, *sys.argv[1:]])
+
+_ENGINE = "where to run: auto, docker, podman, apptainer or host (default: auto)"
+_DEVICE = "what torch runs on: auto, cpu, cuda or mps (default: auto)"
+_JSON = "print one JSON document on standard output, and nothing else there"
+_OUTPUT = "write the JSON document to this file, at once and whole"
+_WORK = "the student's folder (default: work/ in the clone)"
+_IMAGE = "run this image as it is, instead of the clone's own"
+_BASE = "an image at hand that stands in for the Dockerfile's base"
+_DRY_RUN = "print the command line that would be run, and run nothing"
+
+
+def say(line: str) -> None:
+    """Tell a person something; standard output is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def command(body: Callable[..., None]) -> Any:
+    """Make a task of a function: an error that a person can mend becomes its text and an exit code."""
+
+    @wraps(body)
+    def checked(context: Context, **arguments: Any) -> None:
+        from lab.errors import LabError
+
+        try:
+            body(context, **arguments)
+        except LabError as error:
+            say(str(error))
+            if arguments.get("json"):
+                from lab.records.error import of_error
+                from lab.records.save import to_json
+
+                print(to_json(of_error(error)))
+            raise Exit(code=error.exit_code) from error
+        except KeyboardInterrupt as error:
+            say("interrupted")
+            raise Exit(code=130) from error
+        except BrokenPipeError as error:  # the reader has gone: `inv logs | head`
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the process ends
+            raise Exit(code=141) from error
+
+    # Invoke reads the names and defaults of the arguments from the function that it is given.
+    return checked
+
+
+def _publish(record: "Struct", text: str, *, json: bool, output: str, private: bool = False) -> None:
+    """Show a result: for a person, or as JSON, and in a file where one was named."""
+    from lab.records.save import save, to_json
+
+    if output:
+        save(to_json(record), Path(output).expanduser(), private=private)
+    print(to_json(record) if json else text, flush=True)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+@task(
+    name="lab",
+    help={
+        "work": _WORK,
+        "port": "publish on this port (default: the first free one from 8888 on)",
+        "engine": _ENGINE,
+        "device": _DEVICE,
+        "open": "open the page in a browser (over ssh: print the ssh line instead)",
+        "image": _IMAGE,
+        "base": _BASE,
+        "memory": "limit for the container, such as 8g (default: none)",
+        "dry-run": _DRY_RUN,
+        "json": _JSON,
+        "output": _OUTPUT,
+    },
+)
+@command
+def start_lab(
+    context: Context,
+    work: str = "",
+    port: str = "",
+    engine: str = "auto",
+    device: str = "auto",
+    open: bool = False,  # noqa: A002 - the option's name
+    image: str = "",
+    base: str = "",
+    memory: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Start JupyterLab and print its address; prints the address of the one that runs already.
+
+    The first start builds the image, or on the host installs the packages; later ones take seconds.
+    Example: ./inv lab --work ~/course --open
+    """
+    from lab.launch import Wish
+    from lab.render.session import session_text
+    from lab.server import control
+    from lab.server.browser import open_page
+    from lab.server.port import parse_port
+    from lab.units import parse_bytes
+
+    wish = Wish(
+        work=_path(work),
+        port=parse_port(port) if port else None,
+        engine=engine,
+        device=device,
+        image=image or None,
+        base=base,
+        memory_bytes=parse_bytes(memory) if memory else None,
+    )
+    if dry_run:
+        print(control.plan(wish))
+        return
+    session = control.start(wish, say)
+    _publish(session, session_text(session), json=json, output=output, private=True)
+    if open:
+        open_page(session, say)
+
+
+@task(name="stop", help={"json": _JSON, "output": _OUTPUT})
+@command
+def stop_lab(context: Context, json: bool = False, output: str = "") -> None:
+    """Stop the lab; the files in the work folder stay."""
+    from msgspec.structs import replace
+
+    from lab.server import control
+
+    before = control.stop(say)
+    text = f"The lab has stopped; its files are in {before.work}."
+    if before.state == "stopped":
+        text = "No lab was running."
+    after = replace(before, state="stopped", url=None, ssh=None)
+    _publish(after, text, json=json, output=output)
+
+
+@task(help={"json": _JSON, "output": _OUTPUT})
+@command
+def status(context: Context, json: bool = False, output: str = "") -> None:
+    """Say whether the lab runs, where, and at which address."""
+    from lab.render.session import session_text
+    from lab.server import control
+
+    session = control.status()
+    _publish(session, session_text(session), json=json, output=output, private=True)
+
+
+@task(help={"follow": "go on showing what comes, until Ctrl-C"})
+@command
+def logs(context: Context, follow: bool = False) -> None:
+    """Show the log of the lab that runs, or of the last one on the host."""
+    from lab.process import attach
+    from lab.server import control
+
+    code = attach(control.logs_arguments(follow))
+    if code:
+        raise Exit(code=130 if code == 130 else 2)
+
+
+@task(
+    help={
+        "command": "run this command instead of a terminal, and end with its exit code",
+        "work": _WORK,
+        "engine": _ENGINE,
+        "device": _DEVICE,
+        "image": _IMAGE,
+        "base": _BASE,
+        "dry-run": _DRY_RUN,
+    }
+)
+@command
+def shell(
+    context: Context,
+    command: str = "",
+    work: str = "",
+    engine: str = "auto",
+    device: str = "auto",
+    image: str = "",
+    base: str = "",
+    dry_run: bool = False,
+) -> None:
+    """Open a terminal in the lab's environment, in the work folder.
+
+    Example: ./inv shell --command "python -c 'import torch; print(torch.__version__)'"
+    """
+    import shlex
+
+    from lab.launch import Wish, prepare
+
+    wish = Wish(work=_path(work), engine=engine, device=device, image=image or None, base=base)
+    words = ("bash", "-c", command) if command else ("bash",)
+    launched = prepare(wish, words, say, dry_run=dry_run)
+    if dry_run:
+        print(shlex.join(launched.argv))
+        return
+    code = launched.run()
+    if code:
+        raise Exit(code=code)
+
+
+@task(
+    help={
+        "device": "which image: cpu, cuda or all (default: cpu)",
+        "check": "build twice from nothing and compare digests; names the file that differs",
+        "base": _BASE,
+        "platform": "build for another platform, such as linux/arm64 (needs its emulation)",
+        "no-cache": "use no step of an earlier build",
+        "verbose": "show all that the builder says",
+        "dry-run": _DRY_RUN,
+        "json": _JSON,
+        "output": _OUTPUT,
+    }
+)
+@command
+def build(
+    context: Context,
+    device: str = "cpu",
+    check: bool = False,
+    base: str = "",
+    platform: str = "",
+    no_cache: bool = False,
+    verbose: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Build the lab's image and print its digest and size."""
+    from lab.image import report
+    from lab.render.build import build_text
+
+    request = report.request(
+        device, base=base, platform=platform, cache=not no_cache, verbose=verbose
+    )
+    if dry_run:
+        print(report.plan(request))
+        return
+    result = report.build_and_report(request, check=check, say=say)
+    _publish(result, build_text(result), json=json, output=output)
+
+
+@task(
+    help={
+        "only": "take only these packages at their newest version: --only jupyterlab,matplotlib",
+        "check": "change nothing; say for which platforms the locks can be installed",
+        "json": _JSON,
+        "output": _OUTPUT,
+    }
+)
+@command
+def lock(
+    context: Context, only: str = "", check: bool = False, json: bool = False, output: str = ""
+) -> None:
+    """Renew the hash locks in docker/locks/ from their .in files and print what changed."""
+    from lab.locks.report import renew_and_report
+    from lab.render.lock import lock_text
+
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    result = renew_and_report(names, check=check, say=say)
+    _publish(result, lock_text(result), json=json, output=output)
+
+
+@task(
+    help={
+        "only": "a folder of tests/, a marker, or words that pytest's -k understands",
+        "verbose": "name every test",
+    }
+)
+@command
+def test(context: Context, only: str = "", verbose: bool = False) -> None:
+    """Run all tests that this machine can serve, and name those that it cannot."""
+    from lab.checks import run_tests
+
+    code = run_tests(only, verbose=verbose, say=say)
+    if code:
+        raise Exit(code=code)
+
+
+@task(help={"fix": "mend what can be mended by itself"})
+@command
+def lint(context: Context, fix: bool = False) -> None:
+    """Check format, style and types of the lab's own code."""
+    from lab.checks import run_lint
+
+    code = run_lint(fix=fix, say=say)
+    if code:
+        raise Exit(code=code)

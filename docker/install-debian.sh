@@ -1,5 +1,6 @@
 #!/bin/sh
-# Debian packages of the image: git, and a C and C++ compiler, which torch.compile calls.
+# Debian packages of the image: git, a C and C++ compiler, which torch.compile calls, and tini, which as the
+# first process hands on signals and buries orphans. (Some engines have no init of their own to lend.)
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 
@@ -22,7 +23,7 @@ fi
 
 # shellcheck disable=SC2086 # the options are words
 apt-get $options update -qq
-packages="git g++"
+packages="git g++ tini"
 # The official Python image brings its own headers; a base with Debian's Python does not.
 python3 - <<'PYTHON' || packages="$packages libpython3-dev"
 import pathlib, sys, sysconfig

@@ -33,7 +33,8 @@ UV_CACHE_DIR=/dev/uv-cache UV_LINK_MODE=copy /opt/installer/bin/uv pip install -
 
 # Bytecode makes the first import quick. One process, a fixed hash seed and no time stamps inside make
 # it the same each time; unchecked: nobody edits these files. Packages' own tests stay without (15 MB);
-# a file that is no valid Python of this version is only named.
-PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q -j 1 --invalidation-mode unchecked-hash \
+# a file that is no valid Python of this version is only named. Python itself is kept from writing any: its
+# own kind holds a time.
+PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q -f -j 1 --invalidation-mode unchecked-hash \
   -x '/tests?/|torch/testing/_internal/' /opt/venv/lib || true
 sh /dev/docker/clamp-times.sh /opt/venv

@@ -128,7 +128,7 @@ def attach(
 
 
 def start_background(
-    argv: Sequence[str], *, log: IO[bytes], env: Mapping[str, str], cwd: Path
+    argv: Sequence[str], *, log: IO[bytes], env: Mapping[str, str], cwd: Path, keep: int
 ) -> int:
     """Start a process that outlives this one, in a session of its own; returns its number.
 
@@ -137,9 +137,10 @@ def start_background(
         log: takes both output streams.
         env: all of its variables, none inherited.
         cwd: the folder it runs in.
+        keep: number of an open file that it inherits; a lock on it lasts as long as it lives.
     """
     process = subprocess.Popen(
         list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        env=dict(env), cwd=cwd, start_new_session=True,
+        env=dict(env), cwd=cwd, start_new_session=True, pass_fds=(keep,),
     )  # fmt: skip
     return process.pid

@@ -65,11 +65,7 @@ def choose(engine: str = "auto", device: str = "auto") -> Choice:
             raise not_answering(state)
         return _in_container(state, device)
     if engine == "apptainer":
-        raise LabError(
-            "Apptainer cannot start the lab yet.",
-            why="its part comes with the cluster; only its command line exists, for --dry-run",
-            next_step="use --engine docker, podman or host",
-        )
+        return _in_apptainer(device)
     if engine == "host" or device == "mps":
         return _on_host(device, "" if engine == "host" else "Apple's GPU is not reachable in containers")
     return _automatic(device)
@@ -134,6 +130,21 @@ def _in_container(state: EngineState, device: str) -> Choice:
     return Choice(
         engine=state.program, device="cuda", gpu=gpu, gpu_name=name, why=why, state=state
     )
+
+
+def _in_apptainer(device: str) -> Choice:
+    has_gpu = host_has_gpu()
+    if device == "mps" or (device == "cuda" and not has_gpu):
+        raise LabError(
+            f"There is no device {device} for Apptainer here.",
+            why="it hands over NVIDIA's GPUs alone, and this host shows none",
+            next_step="pass --device cpu",
+        )
+    cuda = has_gpu and device != "cpu"
+    return Choice(
+        engine="apptainer", device="cuda" if cuda else "cpu", gpu="nvidia" if cuda else "none",
+        why="apptainer, with the GPU" if cuda else "apptainer, on the CPU",
+    )  # fmt: skip
 
 
 def gpu_access(state: EngineState, device_shows: bool) -> tuple[GpuAccess, str]:

@@ -7,7 +7,6 @@ from lab.engines.request import WORK, LaunchRequest, Mount
 
 # Every container of the lab, however it is started: compose.yaml says the same, and a test compares them.
 HARDENING = (
-    "--init",
     "--read-only",
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges:true",

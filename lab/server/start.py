@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import secrets
+import shutil
 import stat
 import sys
 import tempfile
@@ -28,12 +29,16 @@ def main(argv: list[str] | None = None) -> int:
     token = secrets.token_urlsafe(32)
     runtime = _private_folder()
     _prepare_environment(runtime, options.state)
-    write_private(
-        options.state / "session.json",
-        json.dumps({"token": token, "pid": os.getpid(), "port": options.port, "started": time.time()}),
-    )
-    settings = jupyter_settings(root=root, ip=options.ip, port=options.port, token=token)
-    return _serve(settings)
+    secret = {
+        "token": token, "port": options.port, "pid": os.getpid(), "started": time.time(),
+        "work": str(root), "device": options.device, "runtime": str(runtime),
+    }  # fmt: skip
+    write_private(options.state / "session.json", json.dumps(secret))
+    try:
+        return _serve(jupyter_settings(root=root, ip=options.ip, port=options.port, token=token))
+    finally:
+        (options.state / "session.json").unlink(missing_ok=True)
+        shutil.rmtree(runtime, ignore_errors=True)
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -41,6 +46,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--ip", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8888, help="port to listen on; no other is tried")
     parser.add_argument("--root", type=Path, required=True, help="the student's folder")
+    device = os.environ.get("LAB_IMAGE_DEVICE", "cpu")
+    parser.add_argument("--device", default=device, help="what torch is to run on, for the record")
     state = Path(os.environ.get("LAB_STATE", "~/.lab")).expanduser() / "server"
     parser.add_argument("--state", type=Path, default=state, help="folder for the token file")
     return parser.parse_args(argv)
@@ -96,7 +103,7 @@ def _serve(settings: dict[str, dict[str, Any]]) -> int:
     from jupyterlab.labapp import LabApp
     from traitlets.config import Config
 
-    LabApp.launch_instance(argv=[], config=Config(settings))
+    LabApp.initialize_server(argv=[], config=Config(settings)).start()
     return 0
 
 

@@ -1,0 +1,53 @@
+"""Runs the project's own tests and checks, in the locked environment with the tools for them."""
+
+import os
+from collections.abc import Callable
+
+from lab.locks.install import ensure_environment
+from lab.paths import ROOT, state
+from lab.process import attach
+
+_LOCKS = ("cpu", "dev")
+
+
+def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
+    """Run pytest over what this machine can serve; 0 when all of that is green, 3 when a test failed.
+
+    Args:
+        only: a folder or file of tests/, the name of a marker, or an expression for pytest's -k.
+        verbose: name every test.
+        say: takes lines of progress.
+    """
+    python = ensure_environment(*_LOCKS, say=say) / "bin" / "python"
+    argv = [str(python), "-m", "pytest", *(["-v"] if verbose else []), *_selection(only)]
+    code = attach(argv, cwd=ROOT, env=_variables())
+    return 3 if code == 1 else code
+
+
+def _selection(only: str) -> list[str]:
+    if not only:
+        return []
+    for path in (ROOT / "tests" / only, ROOT / only):
+        if path.exists():
+            return [str(path)]
+    marker = only.rstrip("s")
+    if f'"{marker}:' in (ROOT / "pyproject.toml").read_text(encoding="utf-8"):
+        return ["-m", marker]
+    return ["-k", only]
+
+
+def _variables() -> dict[str, str]:
+    return {"PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1", "LAB_STATE": str(state())}
+
+
+def run_lint(*, fix: bool, say: Callable[[str], None]) -> int:
+    """Check format, style and types; 0 when there is nothing to say, else 3."""
+    python = str(ensure_environment(*_LOCKS, say=say) / "bin" / "python")
+    ruff = [python, "-m", "ruff"]
+    steps = [
+        [*ruff, "format", *([] if fix else ["--diff"])],
+        [*ruff, "check", *(["--fix"] if fix else [])],
+        [python, "-m", "mypy"],
+    ]
+    codes = [attach(step, cwd=ROOT, env={**os.environ, **_variables()}) for step in steps]
+    return 3 if any(codes) else 0

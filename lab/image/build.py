@@ -1,0 +1,273 @@
+"""Builds the lab's image with BuildKit, and proves that two builds from nothing are the same."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lab.errors import CheckFailed, LabError
+from lab.image.archive import ImageManifest, differences, read_manifest
+from lab.image.inputs import hash_file, hash_inputs
+from lab.locks.sources import PackageSources
+from lab.process import Finished, run, stream
+
+NAME = "pytorch-lab"
+# What a build needs to be free where the engine keeps its data: packages once in the cache of wheels,
+# once unpacked, once compressed (measured: `inv build` of each target from nothing).
+NEEDED_BYTES = {"cpu": 4 << 30, "cuda": 15 << 30}
+# zstd makes the cpu image a quarter smaller than gzip and unpacks faster; level 9 is the last one
+# before the time grows out of proportion.
+_COMPRESSION = "compression=zstd,compression-level=9,force-compression=true"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """One image to build.
+
+    Args:
+        root: the clone.
+        device: `cpu` or `cuda`, the target of the Dockerfile.
+        sources: where packages come from.
+        base: an image that stands in for the Dockerfile's base; empty takes the one it names.
+        platform: such as `linux/arm64`; empty is this machine's.
+        cache: whether earlier steps may be used again.
+        verbose: whether all of the builder's words are shown.
+    """
+
+    root: Path
+    device: str
+    sources: PackageSources
+    base: str = ""
+    platform: str = ""
+    cache: bool = True
+    verbose: bool = False
+
+    @property
+    def tag(self) -> str:
+        """The image's name, told apart by its inputs, so that an older clone keeps its own."""
+        return f"{NAME}:{self.device}-{hash_inputs(self.root)[:12]}"
+
+
+def build_arguments(
+    request: BuildRequest, secrets: dict[str, Path], output: str, program: str = "docker"
+) -> list[str]:
+    """The command line of one build; makes arguments, starts nothing.
+
+    Args:
+        request: what to build.
+        secrets: files that the build may read and that never get into the image, by their id.
+        output: BuildKit's exporter with its options.
+        program: the engine's program.
+    """
+    locks = request.root / "docker" / "locks"
+    epoch = (locks / "epoch.txt").read_text().strip()
+    arguments = [
+        program, "buildx", "build", "--progress=plain", "--provenance=false", "--sbom=false",
+        "--file", str(request.root / "docker" / "Dockerfile"), "--target", request.device,
+        "--build-arg", f"SOURCE_DATE_EPOCH={epoch}",
+        "--build-arg", f"LAB_INPUTS={hash_inputs(request.root)}",
+        "--build-arg", f"LAB_LOCK={hash_file(locks / f'{request.device}.txt')}",
+    ]  # fmt: skip
+    if request.base:
+        arguments += ["--build-context", f"base=docker-image://{request.base}"]
+    if request.sources.folders:
+        arguments += ["--build-context", f"wheelhouse={request.sources.folders[0]}"]
+    for name, path in secrets.items():
+        arguments += ["--secret", f"id={name},src={path}"]
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"):
+        if os.environ.get(name):  # BuildKit keeps these out of the image's history by itself
+            arguments += ["--build-arg", name]
+    if request.platform:
+        arguments += ["--platform", request.platform]
+    if not request.cache:
+        arguments.append("--no-cache")
+    return [*arguments, "--output", output, str(request.root)]
+
+
+@contextmanager
+def _secrets(sources: PackageSources) -> Iterator[dict[str, Path]]:
+    """The private CA and the mirrors, as files for BuildKit; they hold passwords at times."""
+    with tempfile.TemporaryDirectory(prefix="lab-build-") as folder:
+        secrets = {}
+        if sources.ca_file:
+            secrets["ca"] = sources.ca_file
+        lines = dict(sources.variables)
+        if sources.remote_links:
+            lines["UV_FIND_LINKS"] = ",".join(sources.remote_links)
+        if lines:
+            path = Path(folder) / "sources"
+            path.write_text("".join(f"{n}={_quoted(v)}\n" for n, v in lines.items()))
+            secrets["sources"] = path
+        yield secrets
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def build(request: BuildRequest, say: Callable[[str], None]) -> str:
+    """Build an image into the engine's store and return its name.
+
+    Raises:
+        LabError: the build failed; the message tells disk, network and base image apart.
+    """
+    output = image_output(request, exact=keeps_exact())
+    with _secrets(request.sources) as secrets:
+        done = stream(build_arguments(request, secrets, output), _listener(request, say))
+    if not done.ok:
+        raise build_error(done, request)
+    return request.tag
+
+
+def image_output(request: BuildRequest, *, exact: bool) -> str:
+    """BuildKit's exporter for an image in the engine's store, under its own name and the plain one."""
+    names = f"{request.tag},{NAME}:{request.device}"
+    if exact:
+        return f'type=image,"name={names}",unpack=true,{_COMPRESSION}'
+    return f'type=docker,"name={names}"'  # the older store compresses only when it pushes
+
+
+def _listener(request: BuildRequest, say: Callable[[str], None]) -> Callable[[str], None]:
+    return say if request.verbose else Progress(say)
+
+
+def keeps_exact() -> bool:
+    """Whether the engine keeps images as they were built: the containerd image store."""
+    done = run(["docker", "info", "--format", "{{json .DriverStatus}}"], timeout_s=20)
+    return "containerd" in done.stdout
+
+
+class Progress:
+    """Turns BuildKit's plain log into one line per step, for a person who waits."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Hand lines to `say`."""
+        self._say = say
+        self._seen: set[str] = set()
+
+    def __call__(self, line: str) -> None:
+        """Take one line of the log."""
+        number, _, rest = line.partition(" ")
+        if not number.startswith("#") or number in self._seen:
+            return
+        step = _STEPS.get(_step_of(rest))
+        if step:
+            self._seen.add(number)
+            self._say(step)
+
+
+_STEPS = {
+    "install-debian.sh": "installing git and a compiler ...",
+    "install-packages.sh runner": "installing the installer ...",
+    "install-packages.sh cpu": "installing the packages of the cpu lock (190 MB for torch) ...",
+    "install-packages.sh cuda": "installing the packages of the cuda lock (about 3 GB) ...",
+    "exporting": "compressing and storing the image ...",
+}
+
+
+def _step_of(text: str) -> str:
+    return next((key for key in _STEPS if key in text and not text.startswith("CACHED")), "")
+
+
+def build_error(done: Finished, request: BuildRequest) -> LabError:
+    """Say why a build failed, from BuildKit's words."""
+    text = done.stdout
+    tail = "\n".join(line for line in text.splitlines() if line.strip())[-900:]
+    what = f"The image for {request.device} could not be built."
+    if "no space left on device" in text.lower():
+        return LabError(
+            what, why="the disk is full: no space left on device",
+            next_step=f"free {NEEDED_BYTES[request.device] >> 30} GB where the engine keeps its images"
+            " (docker system df shows what takes it, docker buildx prune frees the build cache)",
+        )  # fmt: skip
+    if _names_network(text):
+        return LabError(
+            what, why=f"something could not be fetched from the network:\n{_network_line(text)}",
+            next_step="check the network; behind a private CA set SSL_CERT_FILE, for a mirror"
+            " PIP_INDEX_URL, for a folder of wheels PIP_FIND_LINKS, for a base image at hand --base NAME",
+        )  # fmt: skip
+    if "is not a docker command" in text or "unknown flag: --file" in text:
+        return LabError(
+            what, why="Docker's builder, Buildx, is missing",
+            next_step="install it (Debian, Ubuntu: apt install docker-buildx; elsewhere it comes with Docker)",
+        )  # fmt: skip
+    return LabError(what, why=tail, next_step="the whole log: the same command with --verbose")
+
+
+_NETWORK = (
+    "dns error", "could not connect", "failed to fetch", "temporary failure", "name resolution",
+    "network is unreachable", "connection refused", "i/o timeout", "no such host", "tls handshake",
+    "newconnectionerror", "failed to resolve source metadata", "failed to do request", "could not resolve",
+    "certificate verify failed", "invalid peer certificate",
+)  # fmt: skip
+
+
+def _names_network(text: str) -> bool:
+    return any(word in text.lower() for word in _NETWORK)
+
+
+def _network_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if any(w in line.lower() for w in _NETWORK)]
+    return lines[-1].strip()[:300]
+
+
+def prove(request: BuildRequest, say: Callable[[str], None]) -> ImageManifest:
+    """Build twice from nothing and compare, down to the file.
+
+    Raises:
+        CheckFailed: the two builds differ; names what differs.
+        LabError: a build failed, or the engine cannot export an image as it was built.
+    """
+    exact = replace(request, cache=False)
+    with tempfile.TemporaryDirectory(prefix="lab-check-", dir=_roomy()) as folder:
+        archives = []
+        for number in (1, 2):
+            say(f"build {number} of 2, from nothing:")
+            archive = Path(folder) / f"{number}.tar"
+            with _secrets(request.sources) as secrets:
+                output = f"type=oci,dest={archive},{_COMPRESSION}"
+                done = stream(build_arguments(exact, secrets, output), _listener(request, say))
+            if not done.ok:
+                raise build_error(done, request)
+            archives.append(archive)
+        first, second = (read_manifest(archive) for archive in archives)
+        if first.digest != second.digest:
+            raise _not_the_same(differences(*archives), first, second)
+    return first
+
+
+def _roomy() -> Path:
+    """Archives of gigabytes go beside the clone's other state: /tmp is in memory on some machines."""
+    from lab.paths import state
+
+    folder = state()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _not_the_same(found: list[str], first: ImageManifest, second: ImageManifest) -> CheckFailed:
+    shown = "\n".join(f"    {line}" for line in found[:20])
+    more = f"\n    … and {len(found) - 20} more" if len(found) > 20 else ""
+    return CheckFailed(
+        f"Two builds of the same inputs differ: {first.digest} and {second.digest}.",
+        why=f"{len(found)} differences:\n{shown}{more}",
+        next_step="find what writes these files in docker/*.sh; a time, an order or a random name is usual",
+    )
+
+
+def stored_manifest(image: str) -> ImageManifest:
+    """Read digest and compressed size of an image in the engine's store, by exporting it once."""
+    from lab.paths import state
+
+    with tempfile.TemporaryDirectory(prefix="lab-size-", dir=state()) as folder:
+        archive = Path(folder) / "image.tar"
+        done = run(["docker", "save", "--output", str(archive), image], timeout_s=900)
+        if not done.ok:
+            raise LabError(
+                f"The image {image} could not be read back.",
+                why=done.last_words,
+                next_step="free some disk, then ./inv build again",
+            )
+        return read_manifest(archive)

@@ -1,0 +1,94 @@
+"""Builds what `build` was asked for and reports on it."""
+
+import shlex
+import time
+from collections.abc import Callable
+
+from lab.engines.choose import not_answering
+from lab.engines.probe import probe_engine
+from lab.errors import LabError
+from lab.image.build import (
+    BuildRequest,
+    build,
+    build_arguments,
+    image_output,
+    keeps_exact,
+    prove,
+    stored_manifest,
+)
+from lab.image.inputs import hash_file, hash_inputs
+from lab.image.provide import default_base
+from lab.locks.sources import read_sources
+from lab.paths import ROOT
+from lab.records.build import BuildReport
+
+DEVICES = ("cpu", "cuda")
+
+
+def request(
+    device: str, *, base: str, platform: str, cache: bool, verbose: bool
+) -> BuildRequest:
+    """Read what a person asked for; the engine must answer.
+
+    Raises:
+        LabError: there is no such image, or Docker does not answer.
+    """
+    if device not in DEVICES:
+        raise LabError(
+            f"There is no image for {device!r}.",
+            why=f"the Dockerfile has the targets {' and '.join(DEVICES)}",
+            next_step="pass --device cpu or --device cuda",
+        )
+    state = probe_engine("docker")
+    if not state.answers:
+        raise not_answering(state)
+    return BuildRequest(
+        root=ROOT, device=device, sources=read_sources(), base=base or default_base("docker"),
+        platform=platform, cache=cache, verbose=verbose,
+    )  # fmt: skip
+
+
+def plan(request: BuildRequest) -> str:
+    """The builder's command line; secrets are named, their files are made by the real build."""
+    return shlex.join(build_arguments(request, {}, image_output(request, exact=keeps_exact())))
+
+
+def build_and_report(
+    request: BuildRequest, *, check: bool, say: Callable[[str], None]
+) -> BuildReport:
+    """Build an image, prove it where that was asked for, and say what it is.
+
+    Raises:
+        CheckFailed: two builds from nothing differ.
+        LabError: a build failed.
+    """
+    exact = keeps_exact()
+    if check and not exact:
+        raise LabError(
+            "Two builds cannot be compared with this engine's image store.",
+            why="only the containerd image store exports an image as it was built",
+            next_step="switch it on (Docker Desktop: Settings, General, containerd; Docker Engine:"
+            ' "features": {"containerd-snapshotter": true} in /etc/docker/daemon.json)',
+        )
+    started = time.monotonic()
+    proven = prove(request, say) if check else None
+    image = build(request, say)
+    manifest = stored_manifest(image) if exact else None
+    if proven and manifest and proven.digest != manifest.digest:
+        say(f"note: the stored image, built with the cache, is {manifest.digest}")
+    shown = proven or manifest
+    return BuildReport(
+        image=image, device=request.device, base=request.base or _named_base(),
+        digest=shown.digest if shown else None,
+        compressed_bytes=shown.compressed_bytes if shown else None,
+        inputs=hash_inputs(request.root),
+        lock=hash_file(request.root / "docker" / "locks" / f"{request.device}.txt"),
+        identical=True if proven else None, duration_s=round(time.monotonic() - started, 1),
+    )  # fmt: skip
+
+
+def _named_base() -> str:
+    """The base that the Dockerfile names."""
+    lines = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("FROM python:"))
+

@@ -1,0 +1,128 @@
+"""Runs one command in the chosen engine's environment: the one path that every task shares."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.engines import apptainer, docker, host
+from lab.engines.choose import Choice, choose
+from lab.engines.request import LaunchRequest
+from lab.errors import LabError
+from lab.image.provide import own_image, provide_image
+from lab.locks.install import ensure_environment, environment_folder
+from lab.paths import ROOT, state, work_default
+from lab.process import attach
+from lab.server.work import container_user, prepare_work
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a person asked for; None means that the choice is left to us.
+
+    Args:
+        work: the student's folder.
+        port: to publish on.
+        engine: docker, podman, apptainer, host or auto.
+        device: cpu, cuda, mps or auto.
+        image: an image to run as it is, instead of this clone's own.
+        base: an image that stands in for the Dockerfile's base, should an image have to be built.
+        memory_bytes: limit for a container.
+    """
+
+    work: Path | None = None
+    port: int | None = None
+    engine: str = "auto"
+    device: str = "auto"
+    image: str | None = None
+    base: str = ""
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """A command line, ready to be run."""
+
+    argv: list[str]
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Run it on this terminal; returns its exit code."""
+        return attach(self.argv, env=self.env, cwd=self.cwd)
+
+
+def prepare(wish: Wish, command: tuple[str, ...], say: Say, *, dry_run: bool = False) -> Launch:
+    """Make everything ready that a command needs: folder, image or packages.
+
+    Args:
+        wish: where to run it.
+        command: the program and its arguments, as they are inside.
+        say: takes lines of progress.
+        dry_run: make nothing; the command line is the same.
+
+    Raises:
+        LabError: something it needs cannot be had.
+    """
+    choice = choose(wish.engine, wish.device)
+    work = (wish.work or work_default()).expanduser().absolute()
+    if not dry_run:
+        work = prepare_work(work)
+        refuse_unfinished(choice)
+    request = request_for(choice, wish, command, work, say, dry_run=dry_run)
+    if choice.engine == "host":
+        return _on_host(choice, request, say, dry_run=dry_run)
+    if choice.engine == "apptainer":
+        return Launch(argv=apptainer.run_arguments(request))
+    return Launch(argv=docker.run_arguments(request, choice.engine))
+
+
+def request_for(
+    choice: Choice, wish: Wish, command: tuple[str, ...], work: Path, say: Say, *, dry_run: bool
+) -> LaunchRequest:
+    """The frozen request for a command; the image is made where it is missing."""
+    image, user = "", ""
+    if choice.engine != "host":
+        image = wish.image or own_image(choice.device)
+        if not dry_run and choice.engine != "apptainer":
+            image = provide_image(choice, wish.image, wish.base, say)
+    if choice.state is not None:
+        user = container_user(work, rootless=choice.state.rootless)
+    return LaunchRequest(
+        command=command, image=image, work=work, user=user, device=choice.device, gpu=choice.gpu,
+        gpu_name=choice.gpu_name or LaunchRequest.gpu_name, memory_bytes=wish.memory_bytes,
+        terminal=sys.stdin.isatty() and sys.stdout.isatty(),
+    )  # fmt: skip
+
+
+def refuse_unfinished(choice: Choice) -> None:
+    """Say plainly what an engine cannot do yet.
+
+    Raises:
+        LabError: nothing can be started with this engine.
+    """
+    if choice.engine == "apptainer":
+        raise LabError(
+            "Apptainer cannot run the lab yet.",
+            why="its image file comes with the cluster's commands; so far only its command line exists",
+            next_step="use --engine docker, podman or host; --dry-run shows the command line",
+        )
+
+
+def _on_host(choice: Choice, request: LaunchRequest, say: Say, *, dry_run: bool) -> Launch:
+    lock = host_lock(choice)
+    folder = environment_folder(lock) if dry_run else ensure_environment(lock, say=say)
+    variables = host.variables(request, folder, ROOT, os.environ.get("PATH", ""))
+    return Launch(
+        argv=host.run_arguments(request, folder),
+        cwd=request.work,
+        env={**variables, "LAB_STATE": str(state())},
+    )
+
+
+def host_lock(choice: Choice) -> str:
+    """Which lock the host's environment is made from; Apple's GPU is served by the cpu lock."""
+    return "cuda" if choice.device == "cuda" else "cpu"

@@ -1,0 +1,113 @@
+"""The locked environment on the host: the same packages as in the image, made once per lock."""
+
+import fcntl
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.locks.sources import PackageSources, read_sources, uv_arguments, uv_environment
+from lab.paths import LOCKS, ROOT, state
+from lab.process import attach
+
+PYTHON = "3.11"  # the image's
+
+
+def uv_program() -> str:
+    """Path of the runner's own uv."""
+    from uv import find_uv_bin
+
+    return str(find_uv_bin())
+
+
+def environment_folder(*locks: str) -> Path:
+    """Where the environment for these locks is, for this kind of machine."""
+    return state() / f"env-{'-'.join(locks)}-{platform.system()}-{platform.machine()}"
+
+
+def is_made(*locks: str) -> bool:
+    """Whether the environment is there and was made from these very locks."""
+    folder = environment_folder(*locks)
+    stamp = folder / "made-from.txt"
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == _contents(locks)
+
+
+def _contents(locks: tuple[str, ...]) -> str:
+    return "".join((LOCKS / f"{lock}.txt").read_text(encoding="utf-8") for lock in locks)
+
+
+def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
+    """Make the environment where it is missing or its lock has changed; return its folder.
+
+    A run that is interrupted leaves no stamp, so that the next one goes on. Two at once take turns.
+
+    Args:
+        locks: names of locks that fit together, such as `cpu` and `dev`.
+        say: takes a line of progress.
+
+    Raises:
+        LabError: Python or a package could not be had.
+    """
+    folder = environment_folder(*locks)
+    if is_made(*locks):
+        return folder
+    with _turn(folder, say):
+        if not is_made(*locks):
+            _make(folder, locks, read_sources(), say)
+    return folder
+
+
+@contextmanager
+def _turn(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(folder.name + ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("another command is making the environment; waiting for it ...")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(
+    folder: Path, locks: tuple[str, ...], sources: PackageSources, say: Callable[[str], None]
+) -> None:
+    (folder / "made-from.txt").unlink(missing_ok=True)
+    uv, variables = uv_program(), uv_environment(sources)
+    if not (folder / "bin" / "python").exists():
+        say(f"making an environment with Python {PYTHON} ...")
+        shutil.rmtree(folder, ignore_errors=True)
+        if attach([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], env=variables):
+            raise LabError(
+                f"No Python {PYTHON} for the lab's own environment could be had.",
+                why=f"the image has Python {PYTHON}, and the host's must be the same; uv found none and"
+                " could not fetch one (its words are above)",
+                next_step="install it (Debian, Ubuntu: apt install python3.11-venv - Fedora: dnf install"
+                " python3.11 - macOS: brew install python@3.11), or let uv reach the network",
+            )
+    say(f"installing the packages of the lock {' and '.join(locks)} ...")
+    if attach(install_arguments(uv, folder, locks, sources), env=variables):
+        raise LabError(
+            "The lab's packages could not be installed.",
+            why="uv's words are above: no network, no space, or a file that is not the lock's",
+            next_step=f"check the network and the free space at {folder.parent}, then run the same command"
+            " again; behind a private CA set SSL_CERT_FILE, for a folder of wheels PIP_FIND_LINKS",
+        )
+    (folder / "lib" / f"python{PYTHON}" / "site-packages" / "lab.pth").write_text(f"{ROOT}\n")
+    (folder / "made-from.txt").write_text(_contents(locks), encoding="utf-8")
+
+
+def install_arguments(
+    uv: str, folder: Path, locks: tuple[str, ...], sources: PackageSources
+) -> list[str]:
+    """The command that makes an environment hold exactly what the locks say."""
+    torch_cpu = "cpu" in locks and sys.platform == "linux"
+    arguments = [
+        uv, "pip", "sync", "--python", str(folder / "bin" / "python"), "--require-hashes",
+        "--only-binary", ":all:", "--compile-bytecode", *uv_arguments(sources, torch_cpu=torch_cpu),
+        *(str(LOCKS / f"{lock}.txt") for lock in locks),
+    ]  # fmt: skip
+    return arguments if sys.stderr.isatty() else [*arguments, "--quiet"]  # a bar, or errors alone

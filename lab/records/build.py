@@ -1,0 +1,24 @@
+"""What `build` made."""
+
+from msgspec import Struct
+
+
+class BuildReport(Struct, frozen=True, kw_only=True):
+    """An image that was built. Version 1 of the schema is the first."""
+
+    schema: str = "lab/build/1"
+    image: str
+    device: str
+    digest: str | None = None
+    """Of the platform's manifest, `sha256:…`; null where the engine does not keep images as built."""
+    compressed_bytes: int | None = None
+    """What a student downloads; null likewise."""
+    inputs: str
+    """Hash of all that the image is made of."""
+    lock: str
+    """Hash of the lock its packages came from."""
+    base: str
+    """The image it was built on, by digest, or the stand-in's name."""
+    identical: bool | None = None
+    """Whether two builds from nothing gave this digest; null where that was not tried."""
+    duration_s: float

@@ -1,0 +1,61 @@
+"""The address of a running server, and whether it answers; inside the image also a command."""
+
+import http.client
+import json
+import os
+import time
+from pathlib import Path
+
+
+def url(port: int, token: str) -> str:
+    """The page of the lab: opens without a login form."""
+    return f"http://127.0.0.1:{port}/lab?token={token}"
+
+
+def answers(port: int, token: str) -> bool:
+    """Whether the server on this port is up and is the one with this token."""
+    return _get(port, token, "/api/status") is not None
+
+
+def busy_kernels(port: int, token: str) -> int:
+    """How many of the server's kernels compute at this moment; 0 where it does not say."""
+    body = _get(port, token, "/api/kernels")
+    return sum(kernel["execution_state"] == "busy" for kernel in json.loads(body or "[]"))
+
+
+def _get(port: int, token: str, path: str, timeout_s: float = 2) -> bytes | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"token {token}"})
+        answer = connection.getresponse()
+        return answer.read() if answer.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def ssh_line(port: int) -> str | None:
+    """The line that brings the port to the user's own machine; None where there is no ssh."""
+    connection = os.environ.get("SSH_CONNECTION", "").split()
+    if len(connection) != 4:
+        return None
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or "USER"
+    return f"ssh -N -L {port}:127.0.0.1:{port} {user}@{connection[2]}"
+
+
+def _wait_for_secret(path: Path, timeout_s: float = 30) -> dict[str, object]:
+    """Read the file that the server writes at its start."""
+    end = time.monotonic() + timeout_s
+    while not path.exists():
+        if time.monotonic() > end:
+            raise SystemExit(f"no server has started: there is no {path}")
+        time.sleep(0.02)
+    content: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+if __name__ == "__main__":
+    found = _wait_for_secret(Path(os.environ["LAB_STATE"]) / "server" / "session.json")
+    # The port that the host publishes is the host's to know; by default it is the same.
+    print(url(int(str(found["port"])), str(found["token"])))

@@ -1,0 +1,158 @@
+"""The lab on the host: a server in the background, found again by the lock that it holds.
+
+The lock is on an open file that the server inherits. It lasts exactly as long as the server lives, also
+where the command that started it is killed the moment after, or the server itself by kill -9.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab.engines import host
+from lab.engines.request import LaunchRequest
+from lab.errors import LabError
+from lab.paths import ROOT, state
+from lab.process import start_background
+
+
+@dataclass(frozen=True, kw_only=True)
+class Background:
+    """The server that runs on the host, as it describes itself."""
+
+    pid: int
+    port: int
+    token: str
+    work: str
+    device: str
+    started_utc: str
+    runtime: str
+
+
+def folder() -> Path:
+    """Where the server's lock, log and token are; only its user may look in."""
+    return state() / "server"
+
+
+def log_file() -> Path:
+    """The server's log."""
+    return folder() / "server.log"
+
+
+def is_held() -> bool:
+    """Whether a server lives (or is just being born)."""
+    path = folder() / "lock"
+    if not path.exists():
+        return False
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def find(timeout_s: float = 0) -> Background | None:
+    """Find the running server; waits for one that is being born to describe itself."""
+    end = time.monotonic() + timeout_s
+    while is_held():
+        secret = _read()
+        if secret is not None:
+            return _describe(secret)
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.05)
+    return None
+
+
+def _read() -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads((folder() / "session.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content
+
+
+def _describe(secret: dict[str, Any]) -> Background:
+    started = datetime.fromtimestamp(secret["started"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Background(
+        pid=secret["pid"], port=secret["port"], token=secret["token"], work=secret["work"],
+        device=secret["device"], started_utc=started, runtime=secret["runtime"],
+    )  # fmt: skip
+
+
+def arguments(request: LaunchRequest, environment: Path, port: int) -> list[str]:
+    """The server's command line; the token is not in it."""
+    argv = host.run_arguments(request, environment)
+    return [*argv, "--port", str(port), "--root", str(request.work), "--device", request.device]
+
+
+def start(request: LaunchRequest, environment: Path, port: int) -> int:
+    """Start the server and return its process number; `find` tells when it has described itself."""
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder().chmod(0o700)
+    clear_remains()
+    argv = arguments(request, environment, port)
+    env = {
+        **os.environ,
+        **host.variables(request, environment, ROOT, os.environ.get("PATH", "")),
+        "LAB_STATE": str(state()),
+    }
+    lock = os.open(folder() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with log_file().open("wb") as log:
+            log_file().chmod(0o600)
+            return start_background(argv, log=log, env=env, cwd=request.work, keep=lock)
+    except BlockingIOError as error:
+        raise LabError(
+            "A lab is just being started by another command.",
+            why="its lock is held, and it has not described itself yet",
+            next_step="wait a moment, then ./inv status",
+        ) from error
+    finally:
+        os.close(lock)
+
+
+def clear_remains() -> None:
+    """Remove what a server leaves that was killed: its token and its sockets' folder."""
+    secret = _read()
+    if secret is None or is_held():
+        return
+    runtime = Path(secret.get("runtime", ""))
+    if runtime.name.startswith("lab-"):
+        shutil.rmtree(runtime, ignore_errors=True)
+    (folder() / "session.json").unlink(missing_ok=True)
+
+
+def stop(server: Background, grace_s: float = 10) -> None:
+    """End the server gently, then by force; its kernels and terminals go with it."""
+    import psutil
+
+    try:
+        main = psutil.Process(server.pid)
+        family = [main, *main.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = []
+    for process in family[:1]:
+        process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=grace_s)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=5)
+    clear_remains()
+
+
+def last_lines(count: int = 12) -> str:
+    """The end of the server's log."""
+    try:
+        text = log_file().read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-count:])

@@ -1,0 +1,344 @@
+"""Starts, finds and stops this clone's lab, wherever it runs; one lab at a time per clone and user."""
+
+import contextlib
+import fcntl
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lab.engines import apptainer
+from lab.engines.choose import Choice, choose
+from lab.engines.probe import probe_engine
+from lab.engines.docker import compose_environment, compose_up_arguments
+from lab.engines.request import LaunchRequest
+from lab.errors import LabError
+from lab.launch import Say, Wish, host_lock, refuse_unfinished, request_for
+from lab.locks.install import ensure_environment, environment_folder
+from lab.paths import ROOT, state, work_default
+from lab.records.session import Session
+from lab.server import address, background, container
+from lab.server.port import FIRST, check_port, free_ports, taken
+from lab.server.work import prepare_work
+
+_READY_S = 120  # a cold start on a slow disk took 40 s; past this nobody believes in it any more
+_START = ("python", "-m", "lab.server.start")
+
+def start(wish: Wish, say: Say) -> Session:
+    """Start the lab, or find the one that runs; returns when its page answers.
+
+    Raises:
+        LabError: it could not be started, or one runs that is not the one wished for.
+    """
+    work = prepare_work(wish.work or work_default())
+    with _turn(say):
+        session = _status_for_start(wish, say)
+        if session.state in ("running", "unhealthy"):
+            _same(wish, work, session)
+            return session
+        if session.state == "ended":
+            say(f"the last lab ended by itself ({session.note}); starting anew")
+        choice = choose(wish.engine, wish.device)
+        say(choice.why)
+        refuse_unfinished(choice)
+        started = time.monotonic()
+        request = request_for(choice, wish, _START, work, say, dry_run=False)
+        if choice.engine == "host":
+            _start_background(choice, request, wish, say)
+        else:
+            _start_container(choice, request, wish, say)
+        session = _wait_until_ready(choice, say)
+        say(f"ready after {time.monotonic() - started:.1f} s")
+        return session
+
+
+def _status_for_start(wish: Wish, say: Say) -> Session:
+    """What runs now; an engine that has died since cannot keep the lab from starting elsewhere."""
+    try:
+        return status()
+    except LabError as error:
+        if wish.engine not in ("auto", "host"):
+            raise
+        say(f"{error.what} Starting without it.")
+        return Session(state="stopped")
+
+
+@contextlib.contextmanager
+def _turn(say: Say) -> Iterator[None]:
+    """One start at a time: a second one waits, and then finds the lab of the first."""
+    state().mkdir(parents=True, exist_ok=True)
+    with (state() / "start.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("another command is starting or stopping the lab; waiting for it ...")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _same(wish: Wish, work: Path, session: Session) -> None:
+    """Refuse to pass another lab off as the one wished for."""
+    asked = {
+        "work": str(work) if wish.work else None, "port": wish.port, "image": wish.image,
+        "engine": wish.engine if wish.engine != "auto" else None,
+        "device": wish.device if wish.device != "auto" else None,
+    }  # fmt: skip
+    other = [k for k, v in asked.items() if v is not None and v != getattr(session, k)]
+    if other:
+        words = ", ".join(f"{key} {getattr(session, key)} (asked for: {asked[key]})" for key in other)
+        raise LabError(
+            f"A lab runs already, with {words}.",
+            why=f"this clone runs one lab at a time; its address: {session.url}",
+            next_step="use it, or end it first with ./inv stop; nothing saved is lost",
+        )
+
+
+def plan(wish: Wish) -> str:
+    """The command line, with its variables, that `start` would run; starts and makes nothing."""
+    choice = choose(wish.engine, wish.device)
+    work = (wish.work or work_default()).expanduser().absolute()
+    request = request_for(choice, wish, _START, work, lambda _: None, dry_run=True)
+    port = wish.port or FIRST
+    if choice.engine == "host":
+        argv = background.arguments(request, environment_folder(host_lock(choice)), port)
+        return shlex.join(argv)
+    if choice.engine == "apptainer":
+        return shlex.join(apptainer.run_arguments(request))
+    argv = compose_up_arguments(str(ROOT), container.project(), request, choice.engine)
+    variables = compose_environment(request, port)
+    return shlex.join(["env", *(f"{name}={value}" for name, value in variables.items()), *argv])
+
+
+def _start_container(choice: Choice, request: LaunchRequest, wish: Wish, say: Say) -> None:
+    _remember(choice.engine)
+    say("starting the container ...")
+    _on_a_port(wish, lambda port: container.up(request, choice.engine, port))
+
+
+def _on_a_port(wish: Wish, begin: Callable[[int], None]) -> None:
+    """Start on the port asked for, or on the first free one that nobody snatches."""
+    if wish.port is not None:
+        check_port(wish.port)
+        try:
+            return begin(wish.port)
+        except container.PortTaken as error:
+            raise taken(wish.port) from error
+    for port in free_ports():
+        with contextlib.suppress(container.PortTaken):
+            return begin(port)
+    raise LabError(
+        "No free port was found.",
+        why="every port that was tried from 8888 on is in use",
+        next_step="pass one that is free: --port N",
+    )
+
+
+def _start_background(choice: Choice, request: LaunchRequest, wish: Wish, say: Say) -> None:
+    environment = ensure_environment(host_lock(choice), say=say)
+    say("starting the server ...")
+    _on_a_port(wish, lambda port: background.start(request, environment, port))
+
+
+def _wait_until_ready(choice: Choice, say: Say) -> Session:
+    """Wait until the page answers with this start's token; say so now and then."""
+    begun = told = time.monotonic()
+    session = None
+    while time.monotonic() - begun < _READY_S:
+        if session is None:
+            session = _describe_start(choice)
+            if session.state == "ended":
+                raise _died(choice, session)
+        if session.url and answers(session):
+            return session
+        if not _alive(choice):
+            raise _died(choice, session)
+        if time.monotonic() - told > 5:
+            told = time.monotonic()
+            say(f"waiting for the page, {told - begun:.0f} s ...")
+        time.sleep(0.03)
+    raise LabError(
+        f"The lab's page does not answer after {_READY_S} s.",
+        why=f"the end of its log:\n{_log_end(choice)}",
+        next_step="./inv logs shows all of it; ./inv stop ends the lab",
+    )
+
+
+def answers(session: Session) -> bool:
+    """Whether the page of a session answers, with that session's token."""
+    assert session.url is not None
+    assert session.port is not None
+    return address.answers(session.port, session.url.rpartition("=")[2])
+
+
+def _describe_start(choice: Choice) -> Session:
+    if choice.engine == "host":
+        return _of_background(background.find(timeout_s=30))
+    return _of_container(container.find(choice.engine))
+
+
+def _alive(choice: Choice) -> bool:
+    if choice.engine == "host":
+        return background.is_held()
+    now = time.monotonic()
+    if now - _alive_asked.get("at", 0.0) < 1:  # asking the engine costs more than asking the page
+        return True
+    _alive_asked["at"] = now
+    found = container.find(choice.engine)
+    return found is not None and found.running
+
+
+_alive_asked: dict[str, float] = {}
+
+
+def _log_end(choice: Choice) -> str:
+    if choice.engine == "host":
+        return background.last_lines()
+    found = container.find(choice.engine)
+    return container.last_lines(found) if found else "(the container is gone)"
+
+
+def _died(choice: Choice, session: Session | None) -> LabError:
+    note = f"; {session.note}" if session and session.note else ""
+    return LabError(
+        "The lab ended before its page answered.",
+        why=f"the end of its log{note}:\n{_log_end(choice)}",
+        next_step="./inv doctor looks for the known causes; ./inv logs shows the whole log",
+    )
+
+
+def _of_container(found: container.Container | None) -> Session:
+    if found is None:
+        return Session(state="stopped")
+    about = {
+        "engine": found.program, "device": found.device, "image": found.image, "work": found.work,
+        "port": found.port, "started_utc": found.started_utc, "container": found.id[:12],
+    }  # fmt: skip
+    if not found.running:
+        return Session(state="ended", note=f"exit code {found.exit_code}", **about)
+    secret = container.read_secret(found.program, found.id)
+    if secret is None:
+        gone = container.find(found.program)
+        if gone is None or not gone.running:
+            return _of_container(gone)
+        return Session(state="unhealthy", note="its server wrote no address", **about)
+    health = "unhealthy" if found.health == "unhealthy" else "running"
+    return Session(
+        state=health, url=address.url(found.port, secret["token"]),
+        ssh=address.ssh_line(found.port), **about,
+    )  # fmt: skip
+
+
+def _of_background(found: background.Background | None) -> Session:
+    if found is None:
+        return Session(state="stopped")
+    return Session(
+        state="running", url=address.url(found.port, found.token), engine="host",
+        device=found.device, work=found.work, port=found.port, started_utc=found.started_utc,
+        pid=found.pid, ssh=address.ssh_line(found.port),
+    )  # fmt: skip
+
+
+def status() -> Session:
+    """Describe this clone's lab, running or not.
+
+    Raises:
+        LabError: it was started in a container, and its engine does not answer now.
+    """
+    found = _of_background(background.find(timeout_s=10))
+    if found.state == "stopped":
+        engine = _remembered()
+        if engine:
+            found = _of_container(_look(engine))
+    if found.state == "running" and not answers(found):
+        return _with(found, state="unhealthy", note="its page does not answer")
+    return found
+
+
+def _with(session: Session, **changes: str) -> Session:
+    from msgspec.structs import replace
+
+    return replace(session, **changes)
+
+
+def _look(engine: str) -> container.Container | None:
+    try:
+        return container.find(engine)
+    except LabError as error:
+        reason = probe_engine(engine)
+        raise LabError(
+            f"A lab was started with {engine}, which does not answer now.",
+            why=f"{reason.problem.replace('_', ' ') or 'unknown'}: {reason.detail or error.why}",
+            next_step=f"start {engine} again, then the same command; the files are safe in the work folder",
+        ) from error
+
+
+def stop(say: Say) -> Session:
+    """Stop the lab; does nothing where none runs.
+
+    Returns:
+        The session as it was; its state is `stopped` where there was nothing to do.
+
+    Raises:
+        LabError: it was started in a container, and its engine does not answer now.
+    """
+    with _turn(say):
+        session = status()
+        if session.state != "stopped" and (busy := busy_kernels(session)):
+            say(f"{busy} kernel(s) still compute; what they have not saved ends with them")
+        server = background.find()
+        if server:
+            background.stop(server)
+        background.clear_remains()
+        if engine := _remembered():
+            remains = _look(engine)
+            if remains:
+                container.remove(remains)
+            _forget()
+        return session
+
+
+def _memory() -> Path:
+    return state() / "engine.txt"
+
+
+def _remember(engine: str) -> None:
+    """Note which engine may hold a container of ours; the engine itself knows the rest."""
+    _memory().write_text(engine, encoding="utf-8")
+
+
+def _remembered() -> str:
+    try:
+        return _memory().read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _forget() -> None:
+    _memory().unlink(missing_ok=True)
+
+
+def busy_kernels(session: Session) -> int:
+    """How many kernels compute at this moment; 0 where the server does not say."""
+    if not session.url or session.port is None:
+        return 0
+    return address.busy_kernels(session.port, session.url.rpartition("=")[2])
+
+
+def logs_arguments(follow: bool) -> list[str]:
+    """The command that shows the log of the lab that runs, or ran last.
+
+    Raises:
+        LabError: there is no log.
+    """
+    engine = _remembered()
+    found = _look(engine) if engine else None
+    if found and not background.is_held():
+        return container.logs_arguments(found, follow=follow)
+    path = background.log_file()
+    if not path.exists():
+        raise LabError(
+            "There is no log yet.",
+            why="no lab runs, and the last one in a container took its log with it",
+            next_step="start one with ./inv lab",
+        )
+    return ["tail", "-n", "+1", *(["-f"] if follow else []), str(path)]

@@ -1,0 +1,103 @@
+"""The student's folder: made first, as the student, and theirs afterwards."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from lab.errors import LabError
+
+
+def prepare_work(folder: Path) -> Path:
+    """Make the folder where it is missing, and check that files can be saved in it.
+
+    Returns:
+        Its absolute path.
+
+    Raises:
+        LabError: it is no folder, cannot be made, or cannot be written.
+    """
+    path = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - keeps links as the user named them
+    if path.exists() and not path.is_dir():
+        raise LabError(
+            f"The work folder is a file: {path}",
+            why="the lab keeps a student's notebooks in a folder",
+            next_step="name another one with --work FOLDER",
+        )
+    if not path.exists():
+        _make(path)
+    _check_writable(path)
+    return path
+
+
+def _make(path: Path) -> None:
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise LabError(
+            f"The work folder cannot be made: {path}",
+            why=f"{error.strerror} ({missing[-1].parent} belongs to {_owner(missing[-1].parent)})",
+            next_step="name a folder that you may write to with --work FOLDER",
+        ) from error
+    uid, gid = caller()
+    if os.geteuid() == 0 and uid != 0:  # by sudo: the folder is for the person, not for root
+        for made in missing:
+            os.chown(made, uid, gid)
+
+
+def _check_writable(path: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise LabError(
+            f"The work folder cannot be written: {path}",
+            why=f"{error.strerror}; it belongs to {_owner(path)}, and you are {_name(os.geteuid())}",
+            next_step=_remedy(path, error),
+        ) from error
+
+
+def _remedy(path: Path, error: OSError) -> str:
+    if isinstance(error, PermissionError) and path.stat().st_uid != os.geteuid():
+        return f"make it yours: sudo chown -R $(id -u):$(id -g) '{path}' - or name another: --work FOLDER"
+    if isinstance(error, PermissionError):
+        return f"allow writing: chmod u+rwx '{path}' - or name another folder: --work FOLDER"
+    return "free some space there, or name another folder: --work FOLDER"
+
+
+def _owner(path: Path) -> str:
+    return _name(path.stat().st_uid)
+
+
+def _name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def caller() -> tuple[int, int]:
+    """The person's user and group id: who called sudo, where root runs for somebody."""
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
+        return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", os.environ["SUDO_UID"]))
+    return os.geteuid(), os.getegid()
+
+
+def container_user(work: Path, *, rootless: bool) -> str:
+    """`uid:gid` that a container runs as, so that what it saves belongs to the person.
+
+    Root that starts a lab on a student's folder runs it as that student.
+
+    Args:
+        work: the student's folder.
+        rootless: the engine runs as the person, and uid 0 inside is the person outside.
+    """
+    if rootless:
+        return "0:0"
+    uid, gid = caller()
+    if uid == 0 and work.exists():
+        owner = work.stat()
+        uid, gid = owner.st_uid, owner.st_gid
+    return f"{uid}:{gid}"

@@ -1,0 +1,24 @@
+"""Numbers as people type them."""
+
+import re
+
+from lab.errors import LabError
+
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as `512m` or `8g`, in powers of 1024 as Docker does; returns bytes.
+
+    Raises:
+        LabError: it is no such size, or not above zero.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    size = int(float(match[1]) * _FACTORS[match[2]]) if match else 0
+    if size <= 0:
+        raise LabError(
+            f"There is no size {text!r}.",
+            why="a size is a number with k, m, g or t behind it",
+            next_step="pass one such as 512m or 8g",
+        )
+    return size
