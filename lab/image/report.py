@@ -14,7 +14,7 @@ from lab.image.build import (
     image_output,
     keeps_exact,
     prove,
-    stored_manifest,
+    stored_image,
 )
 from lab.image.inputs import hash_file, hash_inputs
 from lab.image.provide import default_base
@@ -73,14 +73,13 @@ def build_and_report(
     started = time.monotonic()
     proven = prove(request, say) if check else None
     image = build(request, say)
-    manifest = stored_manifest(image) if exact else None
-    if proven and manifest and proven.digest != manifest.digest:
-        say(f"note: the stored image, built with the cache, is {manifest.digest}")
-    shown = proven or manifest
+    stored = stored_image(image) if exact else None
+    if proven and stored and proven.digest != stored.digest:
+        say(f"note: the stored image, made with steps of earlier builds, is {stored.digest}")
     return BuildReport(
         image=image, device=request.device, base=request.base or _named_base(),
-        digest=shown.digest if shown else None,
-        compressed_bytes=shown.compressed_bytes if shown else None,
+        digest=proven.digest if proven else stored.digest if stored else None,
+        compressed_bytes=stored.compressed_bytes if stored else None,
         inputs=hash_inputs(request.root),
         lock=hash_file(request.root / "docker" / "locks" / f"{request.device}.txt"),
         identical=True if proven else None, duration_s=round(time.monotonic() - started, 1),
