@@ -1,0 +1,125 @@
+"""What this machine can serve, and the command line as a user calls it."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _answers(*command: str) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+
+
+# A test that carries one of these marks runs where the machine has what it needs.
+NEEDS = {
+    "container": ("a container engine that answers", lambda: _answers("docker", "info")),
+    "browser": ("Chromium at /usr/bin/chromium", lambda: Path("/usr/bin/chromium").exists()),
+    "cluster": ("a Slurm cluster", lambda: _answers("sinfo", "--noheader")),
+    "gpu": ("an NVIDIA GPU", lambda: _answers("nvidia-smi", "-L")),
+    "root": ("root", lambda: os.geteuid() == 0),
+}
+# Nobody can give CI a GPU; anything else that it lacks is a fault of CI.
+MAY_LACK_IN_CI = {"gpu"}
+
+
+@pytest.fixture(scope="session")
+def lacking() -> dict[str, str]:
+    return _lacking()
+
+
+_known: dict[str, str] = {}
+
+
+def _lacking() -> dict[str, str]:
+    """Marks that this machine cannot serve, each with what is missing; asked once."""
+    if not _known:
+        _known.update({mark: what for mark, (what, there) in NEEDS.items() if not there()})
+        _known.setdefault("", "")
+    return {mark: what for mark, what in _known.items() if mark}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marks = {mark.name for mark in item.iter_markers()} & NEEDS.keys()
+    if not marks:
+        return
+    missing = sorted(marks & _lacking().keys())
+    if not missing:
+        return
+    reason = "needs " + " and ".join(_lacking()[mark] for mark in missing)
+    if os.environ.get("CI") and set(missing) - MAY_LACK_IN_CI:
+        pytest.fail(f"CI must serve this test: it {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every test that this machine could not serve."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("not run on this machine")
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.line(f"{report.nodeid}: {str(reason).removeprefix('Skipped: ')}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one call of the command line gave."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, object]:
+        """The one JSON document on standard output."""
+        document: dict[str, object] = json.loads(self.out)
+        return document
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandLine:
+    """`./inv` of this checkout, with a state folder of its own."""
+
+    state: Path
+    root: Path = ROOT
+    env: dict[str, str] = field(default_factory=dict)
+
+    def variables(self, **env: str) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
+        return {**inherited, "LAB_STATE": str(self.state), **self.env, **env}
+
+    def __call__(self, *words: str, timeout: float = 600, cwd: Path | None = None, **env: str) -> Result:
+        done = subprocess.run(
+            [str(self.root / "inv"), *words], capture_output=True, text=True, timeout=timeout,
+            env=self.variables(**env), cwd=cwd or self.root, check=False,
+        )  # fmt: skip
+        return Result(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def begin(self, *words: str, **env: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running, in a process group of its own."""
+        return subprocess.Popen(
+            [str(self.root / "inv"), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, env=self.variables(**env), cwd=self.root, start_new_session=True,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One state folder for all tests, so that the runner and the environments are made once."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture
+def inv(state: Path) -> Iterator[CommandLine]:
+    """The command line; whatever a test leaves running is stopped."""
+    command = CommandLine(state=state)
+    yield command
+    command("stop")
