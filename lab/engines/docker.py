@@ -9,7 +9,7 @@ from lab.engines.request import WORK, LaunchRequest, Mount
 HARDENING = (
     "--read-only",
     "--cap-drop=ALL",
-    "--security-opt=no-new-privileges:true",
+    "--security-opt=no-new-privileges",
     "--pids-limit=4096",
     # exec: torch.compile loads the libraries that it builds under /tmp
     "--tmpfs=/tmp:exec,mode=1777",

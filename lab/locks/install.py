@@ -2,6 +2,7 @@
 
 import fcntl
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -96,8 +97,18 @@ def _make(
             next_step=f"check the network and the free space at {folder.parent}, then run the same command"
             " again; behind a private CA set SSL_CERT_FILE, for a folder of wheels PIP_FIND_LINKS",
         )
-    (folder / "lib" / f"python{PYTHON}" / "site-packages" / "lab.pth").write_text(f"{ROOT}\n")
+    _give_lab(folder)
     (folder / "made-from.txt").write_text(_contents(locks), encoding="utf-8")
+
+
+def _give_lab(folder: Path) -> None:
+    """Let the environment's Python import the clone's `lab`, and its `inv` run the clone's tasks."""
+    site = folder / "lib" / f"python{PYTHON}" / "site-packages"
+    (site / "lab.pth").write_text(f"{ROOT}\n", encoding="utf-8")
+    for name in ("inv", "invoke"):
+        script = folder / "bin" / name
+        script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(ROOT / "inv"))} "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
 
 
 def install_arguments(
