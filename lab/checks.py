@@ -14,7 +14,7 @@ def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
     """Run pytest over what this machine can serve; 0 when all of that is green, 3 when a test failed.
 
     Args:
-        only: a folder or file of tests/, the name of a marker, or an expression for pytest's -k.
+        only: a folder, a file or one test of tests/, the name of a marker, or an expression for pytest's -k.
         verbose: name every test.
         say: takes lines of progress.
     """
@@ -27,9 +27,10 @@ def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
 def _selection(only: str) -> list[str]:
     if not only:
         return []
-    for path in (ROOT / "tests" / only, ROOT / only):
+    file, separator, name = only.partition("::")
+    for path in (ROOT / "tests" / file, ROOT / file):
         if path.exists():
-            return [str(path)]
+            return [f"{path}{separator}{name}"]
     marker = only.rstrip("s")
     if f'"{marker}:' in (ROOT / "pyproject.toml").read_text(encoding="utf-8"):
         return ["-m", marker]

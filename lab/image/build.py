@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from lab.errors import CheckFailed, LabError
@@ -46,10 +47,15 @@ class BuildRequest:
     cache: bool = True
     verbose: bool = False
 
+    @cached_property
+    def inputs(self) -> str:
+        """Hash of all that the image is made of, as it was when first asked for."""
+        return hash_inputs(self.root)
+
     @property
     def tag(self) -> str:
         """The image's name, told apart by its inputs, so that an older clone keeps its own."""
-        return f"{NAME}:{self.device}-{hash_inputs(self.root)[:12]}"
+        return f"{NAME}:{self.device}-{self.inputs[:12]}"
 
 
 def build_arguments(
@@ -69,7 +75,7 @@ def build_arguments(
         program, "buildx", "build", "--progress=plain", "--provenance=false", "--sbom=false",
         "--file", str(request.root / "docker" / "Dockerfile"), "--target", request.device,
         "--build-arg", f"SOURCE_DATE_EPOCH={epoch}",
-        "--build-arg", f"LAB_INPUTS={hash_inputs(request.root)}",
+        "--build-arg", f"LAB_INPUTS={request.inputs}",
         "--build-arg", f"LAB_LOCK={hash_file(locks / f'{request.device}.txt')}",
     ]  # fmt: skip
     if request.base:

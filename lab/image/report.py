@@ -16,7 +16,7 @@ from lab.image.build import (
     prove,
     stored_image,
 )
-from lab.image.inputs import hash_file, hash_inputs
+from lab.image.inputs import hash_file
 from lab.image.provide import default_base
 from lab.locks.sources import read_sources
 from lab.paths import ROOT
@@ -80,7 +80,7 @@ def build_and_report(
         image=image, device=request.device, base=request.base or _named_base(),
         digest=proven.digest if proven else stored.digest if stored else None,
         compressed_bytes=stored.compressed_bytes if stored else None,
-        inputs=hash_inputs(request.root),
+        inputs=request.inputs,
         lock=hash_file(request.root / "docker" / "locks" / f"{request.device}.txt"),
         identical=True if proven else None, duration_s=round(time.monotonic() - started, 1),
     )  # fmt: skip
