@@ -28,6 +28,8 @@ class EngineState:
         nvidia_runtime: whether the nvidia runtime is registered.
         image_store: `containerd`, or the older `graphdriver`.
         root_folder: where it keeps images.
+        cdi_folders: where it looks for CDI specifications; empty where CDI is off.
+        memory_bytes: memory of the machine that runs its containers; None where it does not say.
     """
 
     program: str
@@ -40,6 +42,8 @@ class EngineState:
     nvidia_runtime: bool = False
     image_store: str = ""
     root_folder: str = ""
+    cdi_folders: tuple[str, ...] = ()
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +56,11 @@ class CdiFile:
     error: str = ""
 
 
-def probe_engine(program: str = "docker") -> EngineState:
-    """Ask an engine for its state; takes a tenth of a second, or up to 20 s where a daemon hangs."""
+def probe_engine(program: str = "docker", timeout_s: float = 20) -> EngineState:
+    """Ask an engine for its state; takes a tenth of a second where its daemon does not hang."""
     if shutil.which(program) is None:
         return EngineState(program=program, answers=False, problem="not_installed")
-    done = run([program, "info", "--format", "{{json .}}"], timeout_s=20)
+    done = run([program, "info", "--format", "{{json .}}"], timeout_s=timeout_s)
     info = _parse_info(done.stdout)
     errors = info.get("ServerErrors") or []
     if not done.ok or errors:
@@ -81,7 +85,9 @@ def problem_of(message: str, code: int) -> str:
         return "no_permission"
     if code == 124:
         return "hangs"
-    if "cannot connect" in text or "is the docker daemon running" in text or "no such file" in text:
+    # Docker up to 28: "Cannot connect to ... Is the docker daemon running?"; from 29 on: "failed to
+    # connect to the docker API ...; check if ... the daemon is running".
+    if "connect to the docker" in text or "cannot connect" in text or "no such file" in text:
         return "not_running"
     return "unknown"
 
@@ -94,6 +100,7 @@ def _state(program: str, info: dict[str, Any]) -> EngineState:
             rootless=bool(info["host"].get("security", {}).get("rootless")),
             cdi=gpu_names(read_cdi_files()), image_store="containers",
             root_folder=str(info.get("store", {}).get("graphRoot", "")),
+            cdi_folders=_CDI_FOLDERS, memory_bytes=info["host"].get("memTotal"),
         )  # fmt: skip
     folders = tuple(info.get("CDISpecDirs") or ())
     driver = dict(info.get("DriverStatus") or []).get("driver-type", "")
@@ -103,6 +110,7 @@ def _state(program: str, info: dict[str, Any]) -> EngineState:
         cdi=gpu_names(read_cdi_files(folders)), nvidia_runtime="nvidia" in (info.get("Runtimes") or {}),
         image_store="containerd" if "containerd" in driver else "graphdriver",
         root_folder=str(info.get("DockerRootDir", "")),
+        cdi_folders=folders, memory_bytes=info.get("MemTotal"),
     )  # fmt: skip
 
 

@@ -1,0 +1,62 @@
+"""Looks for every known cause of trouble, and says of each what was seen."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.doctor.checks import all_checks
+from lab.doctor.deadline import run_checks
+from lab.doctor.facts import Wish, gather
+from lab.engines.choose import DEVICES, ENGINES
+from lab.errors import LabError
+from lab.records.doctor import DoctorReport, make_report
+
+# Docker and Podman that both hang are given up after 20 s each; their plugins are asked after that.
+DEADLINE_S = 60.0
+
+
+def examine(
+    *,
+    work: Path,
+    port: int | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    image: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    root: Path = Path("/"),
+    nvml: Any = None,
+    deadline_s: float = DEADLINE_S,
+) -> DoctorReport:
+    """Examine this machine for the lab as it would be started with these words.
+
+    Nothing is changed: the file made to try the work folder has no name and is gone at once.
+
+    Args:
+        work: the student's folder.
+        port: the port that was asked for; None looks at the usual one.
+        engine: as for `inv lab`; one that was asked for by name must answer.
+        device: as for `inv lab`; one that was asked for by name must be there.
+        image: an image to run as it is; None takes the clone's own.
+        environ: variables of the environment.
+        root: where /dev, /proc and /sys are.
+        nvml: the module that reads GPUs; None takes nvidia-ml-py.
+        deadline_s: what has not answered by then is `unknown`.
+
+    Raises:
+        LabError: there is no such engine or device.
+    """
+    _known(engine, ENGINES, "engine")
+    _known(device, DEVICES, "device")
+    wish = Wish(work=work, port=port, engine=engine, device=device, image=image)
+    facts = gather(wish, environ, root=root, nvml=nvml)
+    return make_report(run_checks(all_checks(wish, facts), deadline_s=deadline_s))
+
+
+def _known(value: str, known: tuple[str, ...], what: str) -> None:
+    if value not in known:
+        raise LabError(
+            f"There is no {what} {value!r}.",
+            why=f"the lab knows {', '.join(known)}",
+            next_step=f"pass one of them: --{what} {known[0]}",
+        )
