@@ -61,7 +61,9 @@ def command(body: Callable[..., None]) -> Any:
     return checked
 
 
-def _publish(record: "Struct", text: str, *, json: bool, output: str, private: bool = False) -> None:
+def _publish(
+    record: "Struct", text: str, *, json: bool, output: str, private: bool = False
+) -> None:
     """Show a result: for a person, or as JSON, and in a file where one was named."""
     from lab.records.save import save, to_json
 
@@ -97,7 +99,7 @@ def start_lab(
     port: str = "",
     engine: str = "auto",
     device: str = "auto",
-    open: bool = False,  # noqa: A002 - the option's name
+    open: bool = False,
     image: str = "",
     base: str = "",
     memory: str = "",
@@ -278,7 +280,49 @@ def lock(
 
 @task(
     help={
-        "only": "a folder of tests/, a marker, or words that pytest's -k understands",
+        "work": _WORK,
+        "port": "the port that the lab is to be published on (default: 8888, or the running lab's)",
+        "engine": _ENGINE,
+        "device": _DEVICE,
+        "image": _IMAGE,
+        "json": _JSON,
+        "output": _OUTPUT,
+    }
+)
+@command
+def doctor(
+    context: Context,
+    work: str = "",
+    port: str = "",
+    engine: str = "auto",
+    device: str = "auto",
+    image: str = "",
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Look for every known cause of trouble; ends with 3 when something will not work."""
+    from lab.doctor.examine import examine
+    from lab.paths import work_default
+    from lab.render.doctor import doctor_text
+    from lab.server.port import parse_port
+
+    report = examine(
+        work=(_path(work) or work_default()).expanduser().absolute(),
+        port=parse_port(port) if port else None,
+        engine=engine,
+        device=device,
+        image=image or None,
+    )
+    _publish(
+        report, "" if json else doctor_text(report, stream=sys.stdout), json=json, output=output
+    )
+    if report.verdict == "fail":
+        raise Exit(code=3)
+
+
+@task(
+    help={
+        "only": "a folder, file or test of tests/, a marker, or words that pytest's -k understands",
         "verbose": "name every test",
     }
 )

@@ -79,6 +79,19 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 60) 
         time.sleep(0.05)
 
 
+def copy_checkout(target: Path) -> Path:
+    """A copy of the files that git knows or would take up: what a fresh clone would hold."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    return target
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What one call of the command line gave."""
@@ -105,7 +118,9 @@ class CommandLine:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
         return {**inherited, "LAB_STATE": str(self.state), **self.env, **env}
 
-    def __call__(self, *words: str, timeout: float = 600, cwd: Path | None = None, **env: str) -> Result:
+    def __call__(
+        self, *words: str, timeout: float = 600, cwd: Path | None = None, **env: str
+    ) -> Result:
         done = subprocess.run(
             [str(self.root / "inv"), *words], capture_output=True, text=True, timeout=timeout,
             env=self.variables(**env), cwd=cwd or self.root, check=False,

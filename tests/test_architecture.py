@@ -26,7 +26,17 @@ ROOMS = {
     "render": {"errors", "records"},
     "locks": {"errors", "process", "records", "paths"},
     "image": {"errors", "process", "records", "paths", "engines", "locks"},
-    "doctor": {"errors", "process", "records", "paths", "engines", "locks", "gpu", "server", "image"},
+    "doctor": {
+        "errors",
+        "process",
+        "records",
+        "paths",
+        "engines",
+        "locks",
+        "gpu",
+        "server",
+        "image",
+    },
 }
 
 

@@ -17,7 +17,10 @@ def run_arguments(request: LaunchRequest) -> list[str]:
         arguments.append("--nv")
     for mount in (Mount(source=request.work, target=WORK), *request.mounts):
         access = ",ro" if mount.read_only else ""
-        arguments += ["--mount", f"type=bind,source={mount.source},destination={mount.target}{access}"]
+        arguments += [
+            "--mount",
+            f"type=bind,source={mount.source},destination={mount.target}{access}",
+        ]
     for name, value in request.environment:
         arguments += ["--env", f"{name}={value}"]
     return [*arguments, request.image, *request.command]

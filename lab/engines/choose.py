@@ -26,7 +26,10 @@ _REMEDIES = {
         "it gave no answer within 20 s",
         "restart it (Linux: sudo systemctl restart docker), or run on the host: --engine host",
     ),
-    "unknown": ("it answered with an error", "see `docker info`, or run on the host: --engine host"),
+    "unknown": (
+        "it answered with an error",
+        "see `docker info`, or run on the host: --engine host",
+    ),
 }
 
 
@@ -67,7 +70,9 @@ def choose(engine: str = "auto", device: str = "auto") -> Choice:
     if engine == "apptainer":
         return _in_apptainer(device)
     if engine == "host" or device == "mps":
-        return _on_host(device, "" if engine == "host" else "Apple's GPU is not reachable in containers")
+        return _on_host(
+            device, "" if engine == "host" else "Apple's GPU is not reachable in containers"
+        )
     return _automatic(device)
 
 
@@ -127,9 +132,7 @@ def _in_container(state: EngineState, device: str) -> Choice:
         return Choice(engine=state.program, device="cpu", gpu="none", why=why, state=state)
     why = f"{label}, with the GPU through " + ("CDI" if gpu == "cdi" else "the nvidia runtime")
     name = state.cdi[0] if gpu == "cdi" else ""
-    return Choice(
-        engine=state.program, device="cuda", gpu=gpu, gpu_name=name, why=why, state=state
-    )
+    return Choice(engine=state.program, device="cuda", gpu=gpu, gpu_name=name, why=why, state=state)
 
 
 def _in_apptainer(device: str) -> Choice:
@@ -162,7 +165,10 @@ def gpu_access(state: EngineState, device_shows: bool) -> tuple[GpuAccess, str]:
     if state.nvidia_runtime:
         return "none", "the nvidia runtime is registered, but this host shows no NVIDIA device"
     if device_shows:
-        return "none", "this host has an NVIDIA device, but neither a CDI specification nor the runtime"
+        return (
+            "none",
+            "this host has an NVIDIA device, but neither a CDI specification nor the runtime",
+        )
     return "none", "no NVIDIA device, no CDI specification for nvidia.com/gpu, no nvidia runtime"
 
 

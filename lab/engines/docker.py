@@ -53,7 +53,9 @@ def _mount_value(mount: Mount) -> str:
     return line.getvalue()
 
 
-def compose_up_arguments(root: str, project: str, request: LaunchRequest, program: str) -> list[str]:
+def compose_up_arguments(
+    root: str, project: str, request: LaunchRequest, program: str
+) -> list[str]:
     """The command line that starts the lab's service; `compose_environment` goes with it."""
     files = ["compose.yaml"]
     if request.gpu != "none":

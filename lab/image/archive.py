@@ -120,7 +120,7 @@ def _read_layer(blob: IO[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
 
 def _entry(layer: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, object]:
     content = layer.extractfile(member) if member.isfile() else None
-    digest = hashlib.file_digest(content, "sha256").hexdigest()[:12] if content else ""
+    digest = hashlib.sha256(content.read()).hexdigest()[:12] if content else ""
     return {
         "kind": member.type, "mode": oct(member.mode), "owner": f"{member.uid}:{member.gid}",
         "time": member.mtime, "link": member.linkname, "size": member.size, "content": digest,

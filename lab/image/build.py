@@ -233,6 +233,7 @@ def prove(request: BuildRequest, say: Callable[[str], None]) -> ImageManifest:
         LabError: a build failed, or the engine cannot export an image as it was built.
     """
     exact = replace(request, cache=False)
+    _unchanged(exact)  # fixes the hash to compare with
     with tempfile.TemporaryDirectory(prefix="lab-check-", dir=_roomy()) as folder:
         archives = []
         for number in (1, 2):
@@ -244,10 +245,21 @@ def prove(request: BuildRequest, say: Callable[[str], None]) -> ImageManifest:
             if not done.ok:
                 raise build_error(done, request)
             archives.append(archive)
+            _unchanged(exact)
         first, second = (read_manifest(archive) for archive in archives)
         if first.digest != second.digest:
             raise _not_the_same(differences(*archives), first, second)
     return first
+
+
+def _unchanged(request: BuildRequest) -> None:
+    """Two builds are compared for the same files; an editor that saves meanwhile would be blamed on them."""
+    if hash_inputs(request.root) != request.inputs:
+        raise LabError(
+            "The image could not be proven: its files changed while it was built.",
+            why="a file under lab/ or docker/, tasks.py or pyproject.toml was saved meanwhile",
+            next_step="run ./inv build --check again, and leave the files alone until it ends",
+        )
 
 
 def _roomy() -> Path:

@@ -4,7 +4,14 @@ import hashlib
 from pathlib import Path
 
 # The same files as docker/Dockerfile.dockerignore lets into a build, and the Dockerfile itself.
-_PATTERNS = ("docker/Dockerfile", "docker/*.sh", "docker/locks/*.txt", "lab/**/*", "pyproject.toml", "tasks.py")
+_PATTERNS = (
+    "docker/Dockerfile",
+    "docker/*.sh",
+    "docker/locks/*.txt",
+    "lab/**/*",
+    "pyproject.toml",
+    "tasks.py",
+)
 
 
 def input_files(root: Path) -> list[Path]:

@@ -34,10 +34,15 @@ def provide_image(choice: Choice, image: str | None, base: str, say: Callable[[s
             )
         return image
     request = BuildRequest(
-        root=ROOT, device=choice.device, sources=read_sources(), base=base or default_base(choice.engine)
+        root=ROOT,
+        device=choice.device,
+        sources=read_sources(),
+        base=base or default_base(choice.engine),
     )
     if not is_there(choice.engine, request.tag):
-        say(f"building the image for {choice.device}; it takes minutes once, seconds after a change in lab/")
+        say(
+            f"building the image for {choice.device}; it takes minutes once, seconds after a change in lab/"
+        )
         build(request, say)
     return request.tag
 

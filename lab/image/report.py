@@ -25,9 +25,7 @@ from lab.records.build import BuildReport
 DEVICES = ("cpu", "cuda")
 
 
-def request(
-    device: str, *, base: str, platform: str, cache: bool, verbose: bool
-) -> BuildRequest:
+def request(device: str, *, base: str, platform: str, cache: bool, verbose: bool) -> BuildRequest:
     """Read what a person asked for; the engine must answer.
 
     Raises:
@@ -90,4 +88,3 @@ def _named_base() -> str:
     """The base that the Dockerfile names."""
     lines = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8").splitlines()
     return next(line.split()[1] for line in lines if line.startswith("FROM python:"))
-

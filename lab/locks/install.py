@@ -107,7 +107,9 @@ def _give_lab(folder: Path) -> None:
     (site / "lab.pth").write_text(f"{ROOT}\n", encoding="utf-8")
     for name in ("inv", "invoke"):
         script = folder / "bin" / name
-        script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(ROOT / "inv"))} "$@"\n', encoding="utf-8")
+        script.write_text(
+            f'#!/bin/sh\nexec {shlex.quote(str(ROOT / "inv"))} "$@"\n', encoding="utf-8"
+        )
         script.chmod(0o755)
 
 

@@ -75,7 +75,9 @@ def renew(
             if lock == "cpu":
                 agreed = without(_text(draft, lock), "torch")
                 (draft / "cpu-without-torch.txt").write_text(agreed, encoding="utf-8")
-        changes = [c for lock in LOCKS for c in compare(lock, _text(folder, lock), _text(draft, lock))]
+        changes = [
+            c for lock in LOCKS for c in compare(lock, _text(folder, lock), _text(draft, lock))
+        ]
         if any(_text(folder, lock) != _text(draft, lock) for lock in LOCKS):
             for lock in LOCKS:
                 _replace(folder / f"{lock}.txt", _text(draft, lock))

@@ -16,7 +16,9 @@ def open_page(session: Session, say: Callable[[str], None]) -> None:
     if session.url is None:
         return
     if session.ssh and not os.environ.get("DISPLAY"):
-        say("no browser can be opened over ssh; on your own machine run the ssh line above, then open the address")
+        say(
+            "no browser can be opened over ssh; on your own machine run the ssh line above, then open the address"
+        )
         return
     if not has_browser():
         say("no browser was found on this machine; open the address above in one")
@@ -24,13 +26,17 @@ def open_page(session: Session, say: Callable[[str], None]) -> None:
     # The address holds the token, and a browser's arguments show in `ps`: it is given a page to go on from.
     page = state() / "server" / "open.html"
     target = html.escape(session.url, quote=True)
-    write_private(page, f'<meta http-equiv="refresh" content="0; url={target}"><a href="{target}">lab</a>')
+    write_private(
+        page, f'<meta http-equiv="refresh" content="0; url={target}"><a href="{target}">lab</a>'
+    )
     webbrowser.open(page.as_uri())
 
 
 def has_browser() -> bool:
     """Whether this machine has a screen and a browser."""
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
         return False
     try:
         webbrowser.get()

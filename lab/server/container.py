@@ -12,9 +12,11 @@ from lab.errors import LabError
 from lab.paths import ROOT, state
 from lab.process import run
 
-_SECRET = "/home/student/.lab/server/session.json"  # noqa: S105 - where it is, not what it is
+_SECRET = "/home/student/.lab/server/session.json"
 # A start writes the file within a second; the bound only ends the wait for a server that hangs.
-_READ_SECRET = f"for _ in $(seq 1500); do cat {_SECRET} 2>/dev/null && exit; sleep 0.02; done; exit 1"
+_READ_SECRET = (
+    f"for _ in $(seq 1500); do cat {_SECRET} 2>/dev/null && exit; sleep 0.02; done; exit 1"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,9 @@ def _refused(words: str, request: LaunchRequest, port: int) -> LabError:
             " cdi generate --output=/etc/cdi/nvidia.yaml), or run without it: --device cpu",
         )  # fmt: skip
     if "no space left" in text:
-        return LabError(what, why="the disk is full: " + line, next_step="free some space (docker system df)")
+        return LabError(
+            what, why="the disk is full: " + line, next_step="free some space (docker system df)"
+        )
     if "mount" in text or "bind source" in text:
         return LabError(
             what, why=line, next_step="see that the engine may read the work folder (Docker Desktop:"

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from lab.engines import apptainer
 from lab.engines.choose import Choice, choose
-from lab.engines.probe import probe_engine
 from lab.engines.docker import compose_environment, compose_up_arguments
+from lab.engines.probe import probe_engine
 from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.launch import Say, Wish, host_lock, refuse_unfinished, request_for
@@ -23,6 +25,7 @@ from lab.server.work import prepare_work
 
 _READY_S = 120  # a cold start on a slow disk took 40 s; past this nobody believes in it any more
 _START = ("python", "-m", "lab.server.start")
+
 
 def start(wish: Wish, say: Say) -> Session:
     """Start the lab, or find the one that runs; returns when its page answers.
@@ -85,7 +88,9 @@ def _same(wish: Wish, work: Path, session: Session) -> None:
     }  # fmt: skip
     other = [k for k, v in asked.items() if v is not None and v != getattr(session, k)]
     if other:
-        words = ", ".join(f"{key} {getattr(session, key)} (asked for: {asked[key]})" for key in other)
+        words = ", ".join(
+            f"{key} {getattr(session, key)} (asked for: {asked[key]})" for key in other
+        )
         raise LabError(
             f"A lab runs already, with {words}.",
             why=f"this clone runs one lab at a time; its address: {session.url}",
@@ -115,17 +120,19 @@ def _start_container(choice: Choice, request: LaunchRequest, wish: Wish, say: Sa
     _on_a_port(wish, lambda port: container.up(request, choice.engine, port))
 
 
-def _on_a_port(wish: Wish, begin: Callable[[int], None]) -> None:
+def _on_a_port(wish: Wish, begin: Callable[[int], object]) -> None:
     """Start on the port asked for, or on the first free one that nobody snatches."""
     if wish.port is not None:
         check_port(wish.port)
         try:
-            return begin(wish.port)
+            begin(wish.port)
+            return
         except container.PortTaken as error:
             raise taken(wish.port) from error
     for port in free_ports():
         with contextlib.suppress(container.PortTaken):
-            return begin(port)
+            begin(port)
+            return
     raise LabError(
         "No free port was found.",
         why="every port that was tried from 8888 on is in use",
@@ -209,22 +216,22 @@ def _died(choice: Choice, session: Session | None) -> LabError:
 def _of_container(found: container.Container | None) -> Session:
     if found is None:
         return Session(state="stopped")
-    about = {
-        "engine": found.program, "device": found.device, "image": found.image, "work": found.work,
-        "port": found.port, "started_utc": found.started_utc, "container": found.id[:12],
-    }  # fmt: skip
+    base = Session(
+        state="ended", note=f"exit code {found.exit_code}", engine=found.program,
+        device=found.device, image=found.image, work=found.work, port=found.port,
+        started_utc=found.started_utc, container=found.id[:12],
+    )  # fmt: skip
     if not found.running:
-        return Session(state="ended", note=f"exit code {found.exit_code}", **about)
+        return base
     secret = container.read_secret(found.program, found.id)
     if secret is None:
         gone = container.find(found.program)
         if gone is None or not gone.running:
             return _of_container(gone)
-        return Session(state="unhealthy", note="its server wrote no address", **about)
-    health = "unhealthy" if found.health == "unhealthy" else "running"
-    return Session(
-        state=health, url=address.url(found.port, secret["token"]),
-        ssh=address.ssh_line(found.port), **about,
+        return replace(base, state="unhealthy", note="its server wrote no address")
+    return replace(
+        base, state="unhealthy" if found.health == "unhealthy" else "running", note=None,
+        url=address.url(found.port, secret["token"]), ssh=address.ssh_line(found.port),
     )  # fmt: skip
 
 
@@ -250,14 +257,8 @@ def status() -> Session:
         if engine:
             found = _of_container(_look(engine))
     if found.state == "running" and not answers(found):
-        return _with(found, state="unhealthy", note="its page does not answer")
+        return replace(found, state="unhealthy", note="its page does not answer")
     return found
-
-
-def _with(session: Session, **changes: str) -> Session:
-    from msgspec.structs import replace
-
-    return replace(session, **changes)
 
 
 def _look(engine: str) -> container.Container | None:

@@ -38,7 +38,9 @@ def _answers(port: int) -> bool:
 
 def _can_bind(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # not misled by a lab just stopped
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # not misled by a lab just stopped
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:

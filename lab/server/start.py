@@ -44,7 +44,9 @@ def main(argv: list[str] | None = None) -> int:
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab.server.start", description=__doc__)
     parser.add_argument("--ip", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8888, help="port to listen on; no other is tried")
+    parser.add_argument(
+        "--port", type=int, default=8888, help="port to listen on; no other is tried"
+    )
     parser.add_argument("--root", type=Path, required=True, help="the student's folder")
     device = os.environ.get("LAB_IMAGE_DEVICE", "cpu")
     parser.add_argument("--device", default=device, help="what torch is to run on, for the record")

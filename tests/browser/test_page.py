@@ -60,7 +60,8 @@ def test_notebook_opens_runs_and_shows_its_plot(
     expect(page.locator("input[type=password]")).to_have_count(0)
 
     page.locator(".jp-DirListing-item", has_text="Regresión.ipynb").dblclick(timeout=60_000)
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click(timeout=60_000)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
     plot = page.locator(".jp-OutputArea-output img").first
     expect(plot).to_be_visible(timeout=120_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.image.archive import read_manifest
-from tests.conftest import ROOT, CommandLine
+from tests.conftest import ROOT, CommandLine, copy_checkout
 
 pytestmark = pytest.mark.container
 
@@ -51,7 +51,9 @@ def test_digest_and_size_are_those_of_an_export(
     assert built["digest"] == manifest.digest
     size = built["compressed_bytes"]
     assert isinstance(size, int)
-    assert abs(size - manifest.compressed_bytes) < 20_000  # configuration and manifest beside the layers
+    assert (
+        abs(size - manifest.compressed_bytes) < 20_000
+    )  # configuration and manifest beside the layers
     assert size < 400e6
 
 
@@ -73,9 +75,7 @@ def test_second_build_installs_nothing_again(built: dict[str, object], state: Pa
 def test_change_in_lab_installs_nothing_and_makes_one_small_layer(
     built: dict[str, object], image: str, state: Path, tmp_path: Path
 ) -> None:
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    subprocess.run(["rsync", "-a", "--exclude=.git", "--exclude=.lab", f"{ROOT}/", f"{clone}/"], check=True)
+    clone = copy_checkout(tmp_path / "clone")
     with (clone / "lab" / "units.py").open("a") as file:
         file.write("\n# a change\n")
     changed = CommandLine(state=state, root=clone)("build", "--verbose", "--json")
@@ -122,22 +122,40 @@ def test_nothing_from_outside_is_baked_in(image: str) -> None:
     environment = " ".join(str(value) for value in config(image)["Env"])  # type: ignore[attr-defined]
     for text in (history, environment):
         assert not re.search(r"find-links=|http://|https://|SSL_CERT|PIP_", text)
-    assert inside(image, "ls -A /dev/ca /dev/sources /dev/wheelhouse /run/secrets 2>/dev/null || true") == ""
+    assert (
+        inside(image, "ls -A /dev/ca /dev/sources /dev/wheelhouse /run/secrets 2>/dev/null || true")
+        == ""
+    )
 
 
 def test_packages_are_those_of_the_lock(image: str) -> None:
     listed = inside(image, "python - <<'E'\nfrom importlib.metadata import distributions\n"
                     "for d in distributions(): print(d.name.lower().replace('_', '-').replace('.', '-'), d.version)\nE")  # fmt: skip
     installed = dict(line.split() for line in listed.splitlines())
-    locked = dict(re.findall(r"^([a-z0-9._-]+)={2,3}([^ ;\\]+)", (ROOT / "docker/locks/cpu.txt").read_text(), re.M))
+    locked = dict(
+        re.findall(
+            r"^([a-z0-9._-]+)={2,3}([^ ;\\]+)", (ROOT / "docker/locks/cpu.txt").read_text(), re.M
+        )
+    )
     assert installed["torch"] == "2.13.0+cpu"
     assert set(installed) <= {name.replace("_", "-").replace(".", "-") for name in locked}
-    for name in ("torch", "jupyterlab", "matplotlib", "pytest", "nvidia-ml-py", "invoke", "ipywidgets"):
+    for name in (
+        "torch",
+        "jupyterlab",
+        "matplotlib",
+        "pytest",
+        "nvidia-ml-py",
+        "invoke",
+        "ipywidgets",
+    ):
         assert name in installed
 
 
 def test_every_promised_package_imports(image: str) -> None:
-    inside(image, "python -W error::ImportWarning -c 'import torch, jupyterlab, matplotlib, pytest, pynvml, ipywidgets, invoke, lab'")
+    inside(
+        image,
+        "python -W error::ImportWarning -c 'import torch, jupyterlab, matplotlib, pytest, pynvml, ipywidgets, invoke, lab'",
+    )
 
 
 def test_bytecode_is_there_and_needs_no_writing(image: str) -> None:
@@ -151,7 +169,10 @@ def test_bytecode_is_there_and_needs_no_writing(image: str) -> None:
 
 
 def test_git_and_a_compiler_are_there(image: str) -> None:
-    inside(image, "git --version && echo 'int main(){return 0;}' >/tmp/a.cpp && g++ /tmp/a.cpp -o /tmp/a && /tmp/a")
+    inside(
+        image,
+        "git --version && echo 'int main(){return 0;}' >/tmp/a.cpp && g++ /tmp/a.cpp -o /tmp/a && /tmp/a",
+    )
 
 
 def test_start_says_what_is_wrong_with_the_folder(image: str, tmp_path: Path) -> None:

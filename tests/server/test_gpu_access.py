@@ -54,7 +54,9 @@ def _inside(container: object, *words: str) -> str:
 def test_cuda_gets_the_device_into_the_container(
     stand_in: None, cpu_image: str, inv: CommandLine, tmp_path: Path
 ) -> None:
-    started = inv("lab", "--device", "cuda", "--image", cpu_image, "--work", str(tmp_path), "--json")
+    started = inv(
+        "lab", "--device", "cuda", "--image", cpu_image, "--work", str(tmp_path), "--json"
+    )
     assert started.code == 0, started.err
     assert started.json()["device"] == "cuda"
     assert "with the GPU through CDI" in started.err
@@ -110,6 +112,8 @@ def test_auto_says_in_one_line_that_it_runs_on_the_cpu_and_why(
 
 
 def test_image_that_is_not_there_is_named(inv: CommandLine, tmp_path: Path) -> None:
-    refused = inv("lab", "--engine", "docker", "--image", "nobody/nothing:1", "--work", str(tmp_path))
+    refused = inv(
+        "lab", "--engine", "docker", "--image", "nobody/nothing:1", "--work", str(tmp_path)
+    )
     assert refused.code == 2
     assert "There is no image nobody/nothing:1 here." in refused.err

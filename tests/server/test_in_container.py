@@ -192,14 +192,20 @@ def test_log_has_no_warning(session: dict[str, str]) -> None:
 
 
 def test_health_check_says_healthy(session: dict[str, str]) -> None:
-    check = json.loads(docker("inspect", "--format", "{{json .Config.Healthcheck.Test}}", session["container"]))
+    check = json.loads(
+        docker("inspect", "--format", "{{json .Config.Healthcheck.Test}}", session["container"])
+    )
     subprocess.run(["docker", "exec", session["container"], *check[1:]], check=True)
 
 
 def test_health_check_notices_a_server_that_is_gone(session: dict[str, str]) -> None:
-    check = json.loads(docker("inspect", "--format", "{{json .Config.Healthcheck.Test}}", session["container"]))
+    check = json.loads(
+        docker("inspect", "--format", "{{json .Config.Healthcheck.Test}}", session["container"])
+    )
     asked = [word.replace("/8888", "/8889") for word in check[1:]]
-    gone = subprocess.run(["docker", "exec", session["container"], *asked], capture_output=True, check=False)
+    gone = subprocess.run(
+        ["docker", "exec", session["container"], *asked], capture_output=True, check=False
+    )
     assert gone.returncode != 0
 
 

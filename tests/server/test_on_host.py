@@ -52,12 +52,18 @@ def test_auto_takes_the_host_and_says_so(started: Result, session: dict[str, obj
     assert "on the host (no container engine answers: docker is not running" in started.err
 
 
-def test_engine_that_was_asked_for_and_is_down_is_exit_2(command: CommandLine, tmp_path: Path) -> None:
+def test_engine_that_was_asked_for_and_is_down_is_exit_2(
+    command: CommandLine, tmp_path: Path
+) -> None:
     other = CommandLine(state=tmp_path / "state", env=command.env)
-    shutil.copytree(command.state, other.state, ignore=shutil.ignore_patterns("env-*", "server"), symlinks=True)
+    shutil.copytree(
+        command.state, other.state, ignore=shutil.ignore_patterns("env-*", "server"), symlinks=True
+    )
     refused = other("lab", "--engine", "docker", "--work", str(tmp_path / "w"))
     assert refused.code == 2
-    assert refused.err.startswith("Docker cannot start containers here.\n  why:  its daemon does not")
+    assert refused.err.startswith(
+        "Docker cannot start containers here.\n  why:  its daemon does not"
+    )
     assert "systemctl start docker" in refused.err
 
 
