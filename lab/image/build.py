@@ -157,17 +157,19 @@ class Progress:
     def __init__(self, say: Callable[[str], None]) -> None:
         """Hand lines to `say`."""
         self._say = say
-        self._seen: set[str] = set()
+        self._waiting: dict[str, str] = {}
 
     def __call__(self, line: str) -> None:
-        """Take one line of the log."""
+        """Take one line of the log; a step is told when it works, and not when it is `CACHED`."""
         number, _, rest = line.partition(" ")
-        if not number.startswith("#") or number in self._seen:
+        if not number.startswith("#"):
             return
-        step = _STEPS.get(_step_of(rest))
-        if step:
-            self._seen.add(number)
-            self._say(step)
+        if number not in self._waiting:
+            self._waiting[number] = _STEPS.get(_step_of(rest), "")
+            return
+        told, self._waiting[number] = self._waiting[number], ""
+        if told and rest != "CACHED":
+            self._say(told)
 
 
 _STEPS = {
@@ -180,7 +182,7 @@ _STEPS = {
 
 
 def _step_of(text: str) -> str:
-    return next((key for key in _STEPS if key in text and not text.startswith("CACHED")), "")
+    return next((key for key in _STEPS if key in text), "")
 
 
 def build_error(done: Finished, request: BuildRequest) -> LabError:

@@ -148,7 +148,7 @@ def _start_background(choice: Choice, request: LaunchRequest, wish: Wish, say: S
 
 def _wait_until_ready(choice: Choice, say: Say) -> Session:
     """Wait until the page answers with this start's token; say so now and then."""
-    begun = told = time.monotonic()
+    begun = told = looked = time.monotonic()
     session = None
     while time.monotonic() - begun < _READY_S:
         if session is None:
@@ -157,8 +157,10 @@ def _wait_until_ready(choice: Choice, say: Say) -> Session:
                 raise _died(choice, session)
         if session.url and answers(session):
             return session
-        if not _alive(choice):
-            raise _died(choice, session)
+        if time.monotonic() - looked > 2:  # asking the engine costs more than asking the page
+            looked = time.monotonic()
+            if not _alive(choice):
+                raise _died(choice, session)
         if time.monotonic() - told > 5:
             told = time.monotonic()
             say(f"waiting for the page, {told - begun:.0f} s ...")
@@ -186,15 +188,8 @@ def _describe_start(choice: Choice) -> Session:
 def _alive(choice: Choice) -> bool:
     if choice.engine == "host":
         return background.is_held()
-    now = time.monotonic()
-    if now - _alive_asked.get("at", 0.0) < 1:  # asking the engine costs more than asking the page
-        return True
-    _alive_asked["at"] = now
     found = container.find(choice.engine)
     return found is not None and found.running
-
-
-_alive_asked: dict[str, float] = {}
 
 
 def _log_end(choice: Choice) -> str:

@@ -102,6 +102,11 @@ def _prepare_environment(runtime: Path, state: Path) -> None:
 
 
 def _serve(settings: dict[str, dict[str, Any]]) -> int:
+    # Building its grammar takes this package 1.1 s of the 1.6 s that JupyterLab's import takes, for one
+    # check (of internationalized addresses in JSON) that no schema of the server asks for. jsonschema goes
+    # without it where it is not installed; None makes it look so, in this process alone.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
     from jupyterlab.labapp import LabApp
     from traitlets.config import Config
 
