@@ -8,17 +8,9 @@ ca=/dev/ca
 options="-o Acquire::Retries=3"
 [ ! -s "$ca" ] || options="$options -o Acquire::https::CaInfo=$ca"
 
-# A base pinned by digest names, in a comment, the snapshot of Debian's archive that it was made from.
-# Packages taken from there are the same ones next year; where none is named, the archive of today serves.
-# Each kind of source takes the snapshot of its own archive (debian, debian-security).
-snapshots=$(sed -n 's|^# *\(https\{0,1\}://snapshot[^ ]*\)$|\1|p' /etc/apt/sources.list.d/*.sources 2>/dev/null || true)
-if [ -n "$snapshots" ]; then
-  cp -a /etc/apt/sources.list.d /tmp/sources
-  for snapshot in $snapshots; do
-    archive=$(basename "$(dirname "$snapshot")") # debian, or debian-security
-    sed -i "s|^URIs: .*/$archive/\{0,1\}\$|URIs: $snapshot|" /etc/apt/sources.list.d/*.sources
-  done
-  options="$options -o Acquire::Check-Valid-Until=false"
+cp -a /etc/apt/sources.list.d /tmp/sources
+if sh /dev/docker/use-snapshot.sh /etc/apt/sources.list.d; then
+  options="$options -o Acquire::Check-Valid-Until=false" # a snapshot's lists are as old as it is
 fi
 
 # shellcheck disable=SC2086 # the options are words
@@ -41,8 +33,6 @@ apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/lib/dpkg/*-old \
   /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache \
   /usr/share/doc/* /usr/share/man/* /usr/share/info/* /usr/share/locale/* /usr/share/perl/*/pod
-if [ -d /tmp/sources ]; then
-  rm -rf /etc/apt/sources.list.d
-  mv /tmp/sources /etc/apt/sources.list.d
-fi
+rm -rf /etc/apt/sources.list.d
+mv /tmp/sources /etc/apt/sources.list.d
 sh /dev/docker/clamp-times.sh /
