@@ -13,7 +13,7 @@ def parse_bytes(text: str) -> int:
     Raises:
         LabError: it is no such size, or not above zero.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
     size = int(float(match[1]) * _FACTORS[match[2]]) if match else 0
     if size <= 0:
         raise LabError(
