@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import programs as programs  # a fixture
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
