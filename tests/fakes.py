@@ -1,5 +1,8 @@
-"""Programs that stand in for real ones: small shell scripts, put on a PATH of the test's own."""
+"""Programs that stand in for real ones, and folders as another user sees them."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     found = Programs(tmp_path / "path with spaces")
     monkeypatch.setenv("PATH", str(found.folder))
     return found
+
+
+@pytest.fixture
+def entered_by_all() -> Iterator[Path]:
+    """A folder on the way to which no other user is stopped, as pytest's own would stop them."""
+    folder = Path(tempfile.mkdtemp(prefix="lab-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

@@ -143,18 +143,20 @@ def test_folder_without_a_name_is_an_error(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("folder_mode", [0o555, 0o600])
-def test_folder_of_somebody_else_is_an_error(tmp_path: Path, folder_mode: int) -> None:
-    """One that may not be written, and one that may not be entered."""
-    folder = tmp_path / "theirs"
+@pytest.mark.parametrize(
+    ("folder_mode", "owner"),
+    [(0o555, 0), (0o600, 65534)],
+    ids=["may not be written", "may not be entered"],
+)
+def test_folder_without_permission_is_an_error(
+    entered_by_all: Path, folder_mode: int, owner: int
+) -> None:
+    folder = entered_by_all / "theirs"
     folder.mkdir()
     folder.chmod(folder_mode)
-    if folder_mode == 0o600:
-        os.chown(folder, 65534, 65534)
-    for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        above.chmod(above.stat().st_mode | 0o011)
-    code = os.fork()
-    if code == 0:  # the child: as nobody, then gone without pytest's leave
+    os.chown(folder, owner, owner)
+    child = os.fork()
+    if child == 0:  # as nobody, and gone without pytest's leave
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
@@ -165,5 +167,5 @@ def test_folder_of_somebody_else_is_an_error(tmp_path: Path, folder_mode: int) -
         except BaseException:
             os._exit(4)
         os._exit(5)
-    assert os.waitstatus_to_exitcode(os.waitpid(code, 0)[1]) == 0
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert list(folder.iterdir()) == []
