@@ -13,7 +13,7 @@ from lab.locks.install import ensure_environment, environment_folder, install_ar
 from lab.locks.sources import PackageSources
 from tests.fakes import Programs
 
-# Makes what uv makes, as far as the lab looks at it; a file beside it names the step that goes wrong.
+# Makes what uv makes, as far as the lab looks; a file beside it names the step that goes wrong.
 UV = """\
 fail=$(/bin/cat "$0.fail" 2>/dev/null)
 if [ "$1" = venv ]; then
