@@ -16,7 +16,7 @@ from lab.engines.request import LaunchRequest, Mount
 HARDENING = [
     "--read-only",
     "--cap-drop=ALL",
-    "--security-opt=no-new-privileges:true",
+    "--security-opt=no-new-privileges",
     "--pids-limit=4096",
     "--tmpfs=/tmp:exec,mode=1777",
     "--tmpfs=/home/student:exec,mode=1777",

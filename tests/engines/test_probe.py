@@ -40,9 +40,10 @@ DOCKER_28 = {
     "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
     "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"],
     "DockerRootDir": "/data/docker",
+    "MemTotal": 16_000_000_000,
 }
 PODMAN = {
-    "host": {"arch": "amd64", "security": {"rootless": True}},
+    "host": {"arch": "amd64", "memTotal": 8_000_000_000, "security": {"rootless": True}},
     "store": {"graphRoot": "/home/ana/.local/share/containers/storage"},
     "version": {"Version": "4.9.3"},
 }
@@ -75,6 +76,8 @@ def test_probe_reads_docker_28(programs: Programs, tmp_path: Path) -> None:
         nvidia_runtime=True,
         image_store="containerd",
         root_folder="/data/docker",
+        cdi_folders=(str(cdi), str(tmp_path / "none")),
+        memory_bytes=16_000_000_000,
     )
 
 
@@ -88,6 +91,8 @@ def test_probe_reads_podman_under_both_names(program: str, programs: Programs) -
     assert state.image_store == "containers"
     assert state.root_folder == "/home/ana/.local/share/containers/storage"
     assert not state.nvidia_runtime
+    assert state.cdi_folders == ("/etc/cdi", "/var/run/cdi")
+    assert state.memory_bytes == 8_000_000_000
 
 
 def test_probe_says_when_nothing_is_installed(programs: Programs) -> None:

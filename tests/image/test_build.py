@@ -134,6 +134,7 @@ info*) echo '[["driver-type","io.containerd.snapshotter.v1"]]' ;;
     esac
   done
   echo "#7 [runtime 1/2] RUN sh /dev/docker/install-debian.sh"
+  echo "#7 DONE 1.0s"
   exit "$(/bin/cat "$0.code" 2>/dev/null || echo 0)"
   ;;
 esac
@@ -188,7 +189,7 @@ def test_build_that_is_verbose_shows_the_builders_words(root: Path, programs: Pr
     programs.add("docker", BUILDER)
     lines: list[str] = []
     build(a_request(root, verbose=True), lines.append)
-    assert lines == ["#7 [runtime 1/2] RUN sh /dev/docker/install-debian.sh"]
+    assert lines == ["#7 [runtime 1/2] RUN sh /dev/docker/install-debian.sh", "#7 DONE 1.0s"]
 
 
 def test_stored_image_is_read_back(programs: Programs) -> None:
@@ -252,8 +253,18 @@ def test_progress_says_each_step_once() -> None:
 
 def test_progress_tells_the_locks_apart() -> None:
     lines: list[str] = []
-    Progress(lines.append)("#4 RUN sh /dev/docker/install-packages.sh cuda")
+    progress = Progress(lines.append)
+    progress("#4 RUN sh /dev/docker/install-packages.sh cuda")
+    progress("#4 0.5 Resolved")
     assert lines == ["installing the packages of the cuda lock (about 3 GB) ..."]
+
+
+def test_progress_is_silent_on_what_an_earlier_build_made() -> None:
+    lines: list[str] = []
+    progress = Progress(lines.append)
+    for line in ("#4 [system 1/1] RUN sh /dev/docker/install-debian.sh", "#4 CACHED", "#4 DONE"):
+        progress(line)
+    assert lines == []
 
 
 def failed(text: str) -> Finished:
