@@ -59,11 +59,15 @@ def run(
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return _not_finished(argv, 124, f"no answer within {timeout_s:g} s")
-    except FileNotFoundError:
-        return _not_finished(argv, 127, f"no program {argv[0]}")
-    except PermissionError:
-        return _not_finished(argv, 126, f"no permission to run {argv[0]}")
+    except OSError as error:
+        return _not_started(argv, error)
     return Finished(argv=tuple(argv), code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def _not_started(argv: Sequence[str], error: OSError) -> Finished:
+    if isinstance(error, FileNotFoundError):
+        return _not_finished(argv, 127, f"no program {argv[0]}")
+    return _not_finished(argv, 126, f"{argv[0]} cannot be run: {error.strerror}")
 
 
 def _not_finished(argv: Sequence[str], code: int, reason: str) -> Finished:
@@ -87,8 +91,8 @@ def stream(
             list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", env={**os.environ, **(env or {})}, cwd=cwd,
         )  # fmt: skip
-    except FileNotFoundError:
-        return _not_finished(argv, 127, f"no program {argv[0]}")
+    except OSError as error:
+        return _not_started(argv, error)
     with process:
         assert process.stdout is not None
         try:
@@ -116,9 +120,12 @@ def attach(
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         code = process.wait()
-    except FileNotFoundError as error:
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
         raise LabError(
-            f"There is no program {argv[0]} on this machine.",
+            f"There is no program {argv[0]} on this machine."
+            if missing
+            else f"The program {argv[0]} cannot be run.",
             why=str(error),
             next_step="run `./inv doctor` to see what is missing",
         ) from error

@@ -4,6 +4,8 @@ import re
 
 from lab.errors import LabError
 
+# Fifteen digits are what a float holds exactly, and more than any machine has bytes.
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmgt]?)(?:i?b)?")
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -13,7 +15,7 @@ def parse_bytes(text: str) -> int:
     Raises:
         LabError: it is no such size, or not above zero.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    match = _SIZE.fullmatch(text.strip().lower())
     size = int(float(match[1]) * _FACTORS[match[2]]) if match else 0
     if size <= 0:
         raise LabError(

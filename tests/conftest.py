@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import entered_by_all as entered_by_all  # a fixture, as the next
+from tests.fakes import programs as programs
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,6 +1,6 @@
 """Apptainer, the engine of most clusters. Makes arguments; starts nothing."""
 
-from lab.engines.request import WORK, LaunchRequest, Mount
+from lab.engines.request import WORK, LaunchRequest, Mount, csv_line
 
 
 def run_arguments(request: LaunchRequest) -> list[str]:
@@ -16,11 +16,8 @@ def run_arguments(request: LaunchRequest) -> list[str]:
     if request.gpu != "none":
         arguments.append("--nv")
     for mount in (Mount(source=request.work, target=WORK), *request.mounts):
-        access = ",ro" if mount.read_only else ""
-        arguments += [
-            "--mount",
-            f"type=bind,source={mount.source},destination={mount.target}{access}",
-        ]
+        fields = ["type=bind", f"source={mount.source}", f"destination={mount.target}"]
+        arguments += ["--mount", csv_line([*fields, "ro"] if mount.read_only else fields)]
     for name, value in request.environment:
         arguments += ["--env", f"{name}={value}"]
     return [*arguments, request.image, *request.command]

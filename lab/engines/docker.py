@@ -1,9 +1,6 @@
 """Docker and Podman: one command line for both. Makes arguments; starts nothing."""
 
-import csv
-import io
-
-from lab.engines.request import WORK, LaunchRequest, Mount
+from lab.engines.request import WORK, LaunchRequest, Mount, csv_line
 
 # Every container of the lab, however it is started: compose.yaml says the same, and a test compares them.
 HARDENING = (
@@ -44,13 +41,10 @@ def _gpu_arguments(request: LaunchRequest) -> list[str]:
 
 
 def _mount_value(mount: Mount) -> str:
-    """A mount in Docker's form, which is a line of CSV: a comma in a path needs the quotes."""
     fields = ["type=bind", f"source={mount.source}", f"target={mount.target}"]
     if mount.read_only:
         fields.append("readonly")
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
+    return csv_line(fields)
 
 
 def compose_up_arguments(

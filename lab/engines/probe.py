@@ -128,14 +128,18 @@ def _read_cdi(path: Path) -> CdiFile | None:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        # PyYAML takes no tabs, which JSON is often indented with.
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         return CdiFile(path=path, error=str(error.strerror))
     except (yaml.YAMLError, ValueError) as error:
         return CdiFile(path=path, error=str(error).splitlines()[0])
     if not isinstance(content, dict) or content.get("kind") != CDI_KIND:
         return None
-    devices = content.get("devices") or []
+    devices = content.get("devices")
+    if not isinstance(devices, list):
+        return CdiFile(path=path, content=content, error="it lists no devices")
     names = tuple(f"{CDI_KIND}={d['name']}" for d in devices if isinstance(d, dict) and "name" in d)
     return CdiFile(path=path, devices=names, content=content)
 

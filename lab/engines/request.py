@@ -1,5 +1,8 @@
 """What the lab asks an engine to run, frozen: an engine turns it into a list of arguments."""
 
+import csv
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +21,13 @@ class Mount:
     source: Path
     target: str
     read_only: bool = False
+
+
+def csv_line(fields: Sequence[str]) -> str:
+    """The form in which all engines take a mount: a comma or a quote in a path needs the quotes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(fields)
+    return line.getvalue().removesuffix("\n")
 
 
 @dataclass(frozen=True, kw_only=True)

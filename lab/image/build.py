@@ -187,7 +187,7 @@ def _step_of(text: str) -> str:
 
 def build_error(done: Finished, request: BuildRequest) -> LabError:
     """Say why a build failed, from BuildKit's words."""
-    text = done.stdout
+    text = done.stdout or done.stderr
     tail = "\n".join(line for line in text.splitlines() if line.strip())[-900:]
     what = f"The image for {request.device} could not be built."
     if "no space left on device" in text.lower():
@@ -202,7 +202,7 @@ def build_error(done: Finished, request: BuildRequest) -> LabError:
             next_step="check the network; behind a private CA set SSL_CERT_FILE, for a mirror"
             " PIP_INDEX_URL, for a folder of wheels PIP_FIND_LINKS, for a base image at hand --base NAME",
         )  # fmt: skip
-    if "is not a docker command" in text or "unknown flag: --file" in text:
+    if "is not a docker command" in text or "unknown flag: --progress" in text:
         return LabError(
             what, why="Docker's builder, Buildx, is missing",
             next_step="install it (Debian, Ubuntu: apt install docker-buildx; elsewhere it comes with Docker)",

@@ -33,7 +33,18 @@ def is_made(*locks: str) -> bool:
     """Whether the environment is there and was made from these very locks."""
     folder = environment_folder(*locks)
     stamp = folder / "made-from.txt"
-    return stamp.exists() and stamp.read_text(encoding="utf-8") == _contents(locks)
+    if not stamp.exists() or not _is_whole(folder):
+        return False
+    return stamp.read_text(encoding="utf-8") == _contents(locks)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the environment has its Python, and a file that keeps it from being the system's own.
+
+    uv links Python first and writes that file later: killed in between, it leaves a link through
+    which packages would go into, and out of, the Python that the link leads to.
+    """
+    return (folder / "bin" / "python").exists() and (folder / "pyvenv.cfg").exists()
 
 
 def _contents(locks: tuple[str, ...]) -> str:
@@ -78,7 +89,7 @@ def _make(
 ) -> None:
     (folder / "made-from.txt").unlink(missing_ok=True)
     uv, variables = uv_program(), uv_environment(sources)
-    if not (folder / "bin" / "python").exists():
+    if not _is_whole(folder):
         say(f"making an environment with Python {PYTHON} ...")
         shutil.rmtree(folder, ignore_errors=True)
         if attach([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], env=variables):

@@ -49,7 +49,7 @@ def _is_remote(link: str) -> bool:
 def read_sources(environ: Mapping[str, str] = os.environ) -> PackageSources:
     """Read PIP_FIND_LINKS, PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, SSL_CERT_FILE and uv's own names."""
     links = environ.get("PIP_FIND_LINKS", "").split()
-    links += environ.get("UV_FIND_LINKS", "").replace(",", " ").split()
+    links += [link.strip() for link in environ.get("UV_FIND_LINKS", "").split(",") if link.strip()]
     ca = environ.get("SSL_CERT_FILE") or environ.get("PIP_CERT") or ""
     variables = {
         "UV_DEFAULT_INDEX": environ.get("UV_DEFAULT_INDEX")

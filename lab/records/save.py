@@ -1,5 +1,6 @@
 """Writes a record as JSON: to standard output, or to a file at once and whole."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -24,18 +25,33 @@ def save(text: str, path: Path, *, private: bool = False) -> None:
     Raises:
         LabError: it could not be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.parent / f".{path.name}.{os.getpid()}"
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            beside.chmod(0o600 if private else 0o644)
-            file.write(text if text.endswith("\n") else text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        if path.exists() and not path.is_file():  # a rename would put a file in place of /dev/null
+            raise _not_written(path, "it is not an ordinary file")
+        _write_new(
+            beside, text if text.endswith("\n") else text + "\n", 0o600 if private else 0o666
+        )
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise LabError(
-            f"The result could not be written to {path}.",
-            why=str(error.strerror),
-            next_step="name a file in a folder that exists and has room: --output FILE",
-        ) from error
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise _not_written(path, str(error.strerror)) from error
+
+
+def _write_new(path: Path, text: str, mode: int) -> None:
+    """Write a file that has its mode, less the umask, from its first moment, and follows no link."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _not_written(path: Path, why: str) -> LabError:
+    return LabError(
+        f"The result could not be written to {path}.",
+        why=why,
+        next_step="name a file in a folder that exists and has room: --output FILE",
+    )

@@ -1,0 +1,42 @@
+"""The whole command line of Apptainer."""
+
+import copy
+from pathlib import Path
+
+from lab.engines.apptainer import run_arguments
+from lab.engines.request import LaunchRequest, Mount
+
+CLOSED = ["--containall", "--no-home", "--writable-tmpfs", "--cleanenv", "--no-privs"]
+
+
+def test_run_arguments_are_the_whole_line() -> None:
+    request = LaunchRequest(command=("python", "-c", "1"), image="lab.sif", work=Path("/w"))
+    assert run_arguments(request) == [
+        "apptainer", "exec", *CLOSED, "--pwd", "/work",
+        "--mount", "type=bind,source=/w,destination=/work",
+        "lab.sif", "python", "-c", "1",
+    ]  # fmt: skip
+
+
+def test_run_arguments_with_a_gpu_mounts_and_variables() -> None:
+    request = LaunchRequest(
+        command=("nvidia-smi",),
+        image="/images/lab.sif",
+        work=Path("/home/maría/mi curso"),
+        user="1:1",
+        gpu="nvidia",
+        mounts=(Mount(source=Path("/a, b"), target="/data", read_only=True),),
+        environment=(("LANG", "C.UTF-8"),),
+        memory_bytes=1 << 30,
+    )
+    before = copy.deepcopy(request)
+    expected = [
+        "apptainer", "exec", *CLOSED, "--pwd", "/work", "--nv",
+        "--mount", "type=bind,source=/home/maría/mi curso,destination=/work",
+        "--mount", 'type=bind,"source=/a, b",destination=/data,ro',
+        "--env", "LANG=C.UTF-8",
+        "/images/lab.sif", "nvidia-smi",
+    ]  # fmt: skip
+    assert run_arguments(request) == expected
+    assert run_arguments(request) == expected
+    assert request == before
