@@ -34,7 +34,8 @@ def say(line: str) -> None:
 
 
 def command(body: Callable[..., None]) -> Any:
-    """Make a task of a function: an error that a person can mend becomes its text and an exit code."""
+    """Make a task of a function: an error that a person can mend becomes its text and an exit
+    code."""
 
     @wraps(body)
     def checked(context: Context, **arguments: Any) -> None:

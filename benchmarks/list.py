@@ -1,4 +1,5 @@
-"""How long `./inv --list` takes from the second time on: the median of 20 calls, start of the process included."""
+"""How long `./inv --list` takes from the second time on: the median of 20 calls, start of the
+process included."""
 
 import statistics
 import subprocess

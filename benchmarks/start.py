@@ -1,7 +1,7 @@
 """How long `inv lab` takes until its page answers, beside a bare `docker run … jupyter lab`.
 
-Both run the same image, in turn, in one run of this script: a warm-up of each that is not counted, then
-five pairs. Run it with the lab's own Python, from the clone:
+Both run the same image, in turn, in one run of this script: a warm-up of each that is not
+counted, then five pairs. Run it with the lab's own Python, from the clone:
 
     ./inv shell --engine host --command "python $PWD/benchmarks/start.py"
 
@@ -114,7 +114,8 @@ def main() -> int:
     else:
         print(
             f"median of {options.pairs}: bare {result['bare_median_s']:.2f} s, inv lab"
-            f" {result['lab_median_s']:.2f} s, ratio {result['ratio']:.2f} (target: at most {TARGET})"
+            f" {result['lab_median_s']:.2f} s, ratio {result['ratio']:.2f} (target: at most"
+            f" {TARGET})"
         )
     return 0 if result["ratio"] <= TARGET else 3
 

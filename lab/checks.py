@@ -11,10 +11,12 @@ _LOCKS = ("cpu", "dev")
 
 
 def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
-    """Run pytest over what this machine can serve; 0 when all of that is green, 3 when a test failed.
+    """Run pytest over what this machine can serve; 0 when all of that is green, 3 when a test
+    failed.
 
     Args:
-        only: a folder, a file or one test of tests/, the name of a marker, or an expression for pytest's -k.
+        only: a folder, a file or one test of tests/, the name of a marker, or an expression for
+        pytest's -k.
         verbose: name every test.
         say: takes lines of progress.
     """

@@ -13,12 +13,14 @@ class LabError(Exception):
     exit_code = 2
 
     def __init__(self, what: str, *, why: str, next_step: str) -> None:
+        """Keep the three parts."""
         super().__init__(what)
         self.what = what
         self.why = why
         self.next_step = next_step
 
     def __str__(self) -> str:
+        """The three lines that a person reads."""
         return f"{self.what}\n  why:  {self.why}\n  next: {self.next_step}"
 
 

@@ -107,7 +107,10 @@ def refuse_unfinished(choice: Choice) -> None:
     if choice.engine == "apptainer":
         raise LabError(
             "Apptainer cannot run the lab yet.",
-            why="its image file comes with the cluster's commands; so far only its command line exists",
+            why=(
+                "its image file comes with the cluster's commands; so far only its command line"
+                " exists"
+            ),
             next_step="use --engine docker, podman or host; --dry-run shows the command line",
         )
 

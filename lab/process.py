@@ -50,7 +50,8 @@ def run(
         stdin: what it reads on standard input.
 
     Returns:
-        The finished process. A program that does not exist has code 127, one that may not be run 126.
+        The finished process. A program that does not exist has code 127, one that may not be run
+        126.
     """
     try:
         done = subprocess.run(
@@ -123,9 +124,11 @@ def attach(
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         raise LabError(
-            f"There is no program {argv[0]} on this machine."
-            if missing
-            else f"The program {argv[0]} cannot be run.",
+            (
+                f"There is no program {argv[0]} on this machine."
+                if missing
+                else f"The program {argv[0]} cannot be run."
+            ),
             why=str(error),
             next_step="run `./inv doctor` to see what is missing",
         ) from error

@@ -13,7 +13,8 @@ import websocket
 
 @dataclass
 class Outcome:
-    """What one cell gave: text on the streams, rich outputs, and the error's name, empty if none."""
+    """What one cell gave: text on the streams, rich outputs, and the error's name, empty if
+    none."""
 
     text: str = ""
     data: list[dict[str, Any]] = field(default_factory=list)
@@ -107,6 +108,7 @@ class Kernel:
             "allow_stdin": False, "stop_on_error": True,
         }  # fmt: skip
         self.socket.send(json.dumps({
-            "header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell",
+            "header": header, "parent_header": {}, "metadata": {}, "content": content,
+            "channel": "shell",
         }))  # fmt: skip
         return identity

@@ -5,7 +5,7 @@ from lab.errors import CheckFailed, LabError
 
 def test_error_says_what_why_and_next() -> None:
     error = LabError("No GPU can be read.", why="NVML is not loaded", next_step="run nvidia-smi")
-    assert str(error) == ("No GPU can be read.\n  why:  NVML is not loaded\n  next: run nvidia-smi")
+    assert str(error) == "No GPU can be read.\n  why:  NVML is not loaded\n  next: run nvidia-smi"
     assert error.args == ("No GPU can be read.",)
 
 

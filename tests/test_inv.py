@@ -419,8 +419,8 @@ def test_named_state_that_cannot_be_written_is_exit_2(shared: Tree) -> None:
     for state in (locked, locked / "below"):
         done = shared("x", LAB_STATE=str(state))
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == (
-            f"The folder for the lab's state cannot be written: {state}\n"
+        assert (
+            done.stderr == f"The folder for the lab's state cannot be written: {state}\n"
             "  why:  LAB_STATE names it\n"
             "  next: name a folder that you may write to, or unset LAB_STATE\n"
         )

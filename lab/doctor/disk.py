@@ -71,8 +71,10 @@ def check_image_room(rooms: list[Room], device: str, *, built: bool) -> Finding:
             status="unknown",
             seen="the engine keeps images where this machine cannot see",
             why=f"the {device} image needs about {size(IMAGE_BYTES[device])} there",
-            next="see the engine's own figures (Docker Desktop: Settings, Resources, Disk usage;"
-            " podman machine ssh df)",
+            next=(
+                "see the engine's own figures (Docker Desktop: Settings, Resources, Disk usage;"
+                " podman machine ssh df)"
+            ),
         )
     least = min(rooms, key=lambda room: room.free_bytes)
     return _judge("disk-images", least, IMAGE_BYTES[device], f"the {device} image", here=built)
@@ -108,7 +110,9 @@ def _judge(name: str, room: Room, needed_bytes: int, what: str, *, here: bool) -
 
 
 _REMEDIES = {
-    "disk-images": "free some: `docker system df` shows what there is, `docker builder prune` drops"
-    " build caches (Podman: system prune); or move its root folder to a larger disk",
+    "disk-images": (
+        "free some: `docker system df` shows what there is, `docker builder prune` drops"
+        " build caches (Podman: system prune); or move its root folder to a larger disk"
+    ),
     "disk-state": "free some, or name a folder on a larger disk: LAB_STATE=/path ./inv doctor",
 }

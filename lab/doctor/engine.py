@@ -156,8 +156,10 @@ def _no_plugin(name: str, program: str, answered: Finished, why: str) -> Finding
         status="fail",
         seen=f"{program} has no plugin {name}: {answered.last_words}",
         why=why,
-        next=f"install it: docker-{name}-plugin in Docker's packages, docker-{name} in Debian's;"
-        " Docker Desktop has it",
+        next=(
+            f"install it: docker-{name}-plugin in Docker's packages, docker-{name} in Debian's;"
+            " Docker Desktop has it"
+        ),
     )
 
 
@@ -184,8 +186,10 @@ def _no_check(seen: str, remedy: str) -> Finding:
         name="image-store",
         status="warn",
         seen=seen,
-        why="only `inv build --check`, which proves that two builds are the same image, needs more;"
-        " the lab runs",
+        why=(
+            "only `inv build --check`, which proves that two builds are the same image, needs more;"
+            " the lab runs"
+        ),
         next=remedy,
     )
 
@@ -202,7 +206,9 @@ def check_engine_address(address: str) -> Finding | None:
         name="engine-address",
         status="warn",
         seen=f"the engine is reached at {address}",
-        why="a container on another machine sees that machine's folders, not your work folder, and"
-        " its port opens there",
+        why=(
+            "a container on another machine sees that machine's folders, not your work folder, and"
+            " its port opens there"
+        ),
         next="unset DOCKER_HOST (Podman: CONTAINER_HOST), or run the lab on that machine",
     )

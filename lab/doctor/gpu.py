@@ -47,9 +47,11 @@ def _no_gpu(host: GpuHost, *, asked: bool) -> Finding:
         status="fail",
         seen=f"no NVIDIA GPU shows {where}",
         why="--device cuda was asked for",
-        next="start the container with the GPU (docker run --gpus all), or pass --device cpu"
-        if host.in_container
-        else "pass --device cpu, or run the lab on a machine with an NVIDIA GPU",
+        next=(
+            "start the container with the GPU (docker run --gpus all), or pass --device cpu"
+            if host.in_container
+            else "pass --device cpu, or run the lab on a machine with an NVIDIA GPU"
+        ),
     )
 
 
@@ -169,10 +171,12 @@ def check_architecture(gpus: tuple[GpuModel, ...]) -> Finding | None:
         + few([f"GPU {gpu.index} ({gpu.name}, {_capability(gpu)})" for gpu in without]),
         why='torch answers "no kernel image is available"; the wheel has '
         + ", ".join(WHEEL_ARCHITECTURES),
-        next="keep to the others: CUDA_DEVICE_ORDER=PCI_BUS_ID"
-        f" CUDA_VISIBLE_DEVICES={','.join(others)}"
-        if others
-        else "pass --device cpu; this GPU needs another build of torch",
+        next=(
+            "keep to the others: CUDA_DEVICE_ORDER=PCI_BUS_ID"
+            f" CUDA_VISIBLE_DEVICES={','.join(others)}"
+            if others
+            else "pass --device cpu; this GPU needs another build of torch"
+        ),
     )
 
 
@@ -220,9 +224,11 @@ def check_container_gpu(
         name="container-gpu",
         status="fail" if asked else "warn",
         seen=f"{state.program} has no GPU for a container: {reason}",
-        why="the lab in a container runs on the CPU; --engine host would have the GPU"
-        if host.shows
-        else "--device cuda was asked for",
+        why=(
+            "the lab in a container runs on the CPU; --engine host would have the GPU"
+            if host.shows
+            else "--device cuda was asked for"
+        ),
         next=remedy,
     )
 

@@ -38,8 +38,10 @@ def check_memory(total_bytes: int, limit_bytes: int | None, engine_bytes: int | 
     remedies = {
         "the machine has": "close other programs, and keep one notebook open at a time",
         "a cgroup limits this process to": "ask for more (Slurm: --mem=8G; systemd: MemoryMax=8G)",
-        "the container engine has": "give its machine more (Docker Desktop: Settings, Resources;"
-        " podman machine set --memory 8192)",
+        "the container engine has": (
+            "give its machine more (Docker Desktop: Settings, Resources;"
+            " podman machine set --memory 8192)"
+        ),
     }
     return Finding(
         name="memory",
@@ -68,10 +70,14 @@ def check_shm(total_bytes: int | None, *, on_host: bool) -> Finding | None:
         name="shm",
         status="warn",
         seen=seen,
-        why="the workers of a DataLoader hand over their batches there, and die of a bus error when"
-        " it is full",
-        next="sudo mount -o remount,size=2G /dev/shm; in a container of your own: --shm-size=2g;"
-        " or DataLoader(num_workers=0)",
+        why=(
+            "the workers of a DataLoader hand over their batches there, and die of a bus error when"
+            " it is full"
+        ),
+        next=(
+            "sudo mount -o remount,size=2G /dev/shm; in a container of your own: --shm-size=2g;"
+            " or DataLoader(num_workers=0)"
+        ),
     )
 
 

@@ -52,8 +52,10 @@ def check_platform(
 def _unsupported(system: str, machine: str, seen: str) -> Finding:
     remedies = {
         "Windows": "install WSL 2 (in PowerShell: wsl --install) and run the lab inside it",
-        "Darwin": "on an Apple-silicon Mac install an arm64 Python (this one runs under Rosetta);"
-        " on an Intel Mac use another machine",
+        "Darwin": (
+            "on an Apple-silicon Mac install an arm64 Python (this one runs under Rosetta);"
+            " on an Intel Mac use another machine"
+        ),
     }
     return Finding(
         name="platform",
@@ -122,16 +124,22 @@ def check_host_python(found: Finished, *, downloads: bool, on_host: bool) -> Fin
             name="host-python",
             status="warn",
             seen="no Python 3.11 on this machine",
-            why="the locked environment is for Python 3.11; uv fetches one at the first start,"
-            " which needs the network",
-            next="without a network, install it first: Debian 12: apt install python3.11-venv;"
-            " macOS: brew install python@3.11",
+            why=(
+                "the locked environment is for Python 3.11; uv fetches one at the first start,"
+                " which needs the network"
+            ),
+            next=(
+                "without a network, install it first: Debian 12: apt install python3.11-venv;"
+                " macOS: brew install python@3.11"
+            ),
         )
     return Finding(
         name="host-python",
         status="fail",
         seen="no Python 3.11 on this machine, and uv may not fetch one",
-        why="the locked environment is for Python 3.11; UV_PYTHON_DOWNLOADS or UV_OFFLINE forbids"
-        " the download",
+        why=(
+            "the locked environment is for Python 3.11; UV_PYTHON_DOWNLOADS or UV_OFFLINE forbids"
+            " the download"
+        ),
         next="install Python 3.11, or unset that variable",
     )

@@ -6,8 +6,10 @@ from lab.engines.request import WORK, LaunchRequest, Mount, csv_line
 def run_arguments(request: LaunchRequest) -> list[str]:
     """The command line that runs a request in an image file (SIF).
 
-    `--containall` gives a home, /tmp and variables of the container's own, as Docker does; the user is
-    always the one who calls. `--nv` hands over every GPU of the node: Apptainer has no finer choice.
+    `--containall` gives a home, /tmp and variables of the container's own, as Docker does; the
+    user is
+    always the one who calls. `--nv` hands over every GPU of the node: Apptainer has no finer
+    choice.
     """
     arguments = [
         "apptainer", "exec", "--containall", "--no-home", "--writable-tmpfs", "--cleanenv",

@@ -15,8 +15,10 @@ _REMEDIES = {
     "not_installed": ("no program of that name is on the PATH", _INSTALL),
     "not_running": (
         "its daemon does not answer",
-        "start it (Linux: sudo systemctl start docker; macOS, Windows: open Docker Desktop),"
-        " or run on the host: --engine host",
+        (
+            "start it (Linux: sudo systemctl start docker; macOS, Windows: open Docker Desktop),"
+            " or run on the host: --engine host"
+        ),
     ),
     "no_permission": (
         "this user may not use its socket",
@@ -123,8 +125,10 @@ def _in_container(state: EngineState, device: str) -> Choice:
         raise LabError(
             f"{state.program.capitalize()} has no GPU to give to a container.",
             why=reason,
-            next_step="install the NVIDIA Container Toolkit, then"
-            " sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; without a GPU: --device cpu",
+            next_step=(
+                "install the NVIDIA Container Toolkit, then sudo nvidia-ctk cdi generate"
+                " --output=/etc/cdi/nvidia.yaml; without a GPU: --device cpu"
+            ),
         )
     label = f"{state.program} {state.version}"
     if device == "cpu" or gpu == "none":
@@ -155,7 +159,8 @@ def gpu_access(state: EngineState, device_shows: bool) -> tuple[GpuAccess, str]:
 
     Args:
         state: the engine.
-        device_shows: whether the host shows an NVIDIA device; the nvidia runtime is also installed on
+        device_shows: whether the host shows an NVIDIA device; the nvidia runtime is also
+        installed on
             machines that have none.
     """
     if state.cdi:

@@ -2,7 +2,8 @@
 
 from lab.engines.request import WORK, LaunchRequest, Mount, csv_line
 
-# Every container of the lab, however it is started: compose.yaml says the same, and a test compares them.
+# Every container of the lab, however it is started: compose.yaml says the same, and a test
+# compares them.
 HARDENING = (
     "--read-only",
     "--cap-drop=ALL",

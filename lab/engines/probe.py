@@ -1,4 +1,5 @@
-"""Asks a machine which engines answer, and what GPU they could hand over. Reads; changes nothing."""
+"""Asks a machine which engines answer, and what GPU they could hand over. Reads; changes
+nothing."""
 
 import json
 import os
@@ -107,7 +108,8 @@ def _state(program: str, info: dict[str, Any]) -> EngineState:
     return EngineState(
         program=program, answers=True, version=str(info.get("ServerVersion", "")),
         rootless=any("rootless" in option for option in info.get("SecurityOptions") or []),
-        cdi=gpu_names(read_cdi_files(folders)), nvidia_runtime="nvidia" in (info.get("Runtimes") or {}),
+        cdi=gpu_names(read_cdi_files(folders)),
+        nvidia_runtime="nvidia" in (info.get("Runtimes") or {}),
         image_store="containerd" if "containerd" in driver else "graphdriver",
         root_folder=str(info.get("DockerRootDir", "")),
         cdi_folders=folders, memory_bytes=info.get("MemTotal"),
@@ -151,7 +153,8 @@ def gpu_names(files: list[CdiFile]) -> tuple[str, ...]:
 
 
 def host_has_gpu(root: Path = Path("/")) -> bool:
-    """Whether an NVIDIA device shows on this host: its own driver, or the one of Windows under WSL2."""
+    """Whether an NVIDIA device shows on this host: its own driver, or the one of Windows under
+    WSL2."""
     return any((root / "dev" / name).exists() for name in ("nvidiactl", "nvidia0", "dxg"))
 
 

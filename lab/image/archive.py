@@ -33,7 +33,8 @@ class ImageManifest:
 
 
 def read_manifest(archive: Path) -> ImageManifest:
-    """Read the manifest of the first real platform in an OCI archive; attestations are passed over."""
+    """Read the manifest of the first real platform in an OCI archive; attestations are passed
+    over."""
     with tarfile.open(archive) as tar:
         index = _json(tar, "index.json")
         descriptor = _platform(tar, index)
@@ -67,7 +68,8 @@ def _blob_json(tar: tarfile.TarFile, digest: str) -> dict[str, Any]:
 
 
 def differences(left: Path, right: Path) -> list[str]:
-    """Name what differs between two archives: file by file in each layer, key by key in the configuration."""
+    """Name what differs between two archives: file by file in each layer, key by key in the
+    configuration."""
     a, b = read_manifest(left), read_manifest(right)
     found = []
     for number, ((layer_a, _), (layer_b, _)) in enumerate(zip(a.layers, b.layers, strict=False)):
@@ -100,7 +102,7 @@ def _entries(archive: Path, digest: str) -> dict[str, dict[str, object]]:
     with tarfile.open(archive) as tar:
         blob = tar.extractfile("blobs/" + digest.replace(":", "/"))
         assert blob is not None
-        return {name: entry for name, entry in _read_layer(blob)}
+        return dict(_read_layer(blob))
 
 
 def _read_layer(blob: IO[bytes]) -> Iterator[tuple[str, dict[str, object]]]:

@@ -15,13 +15,13 @@ from lab.locks.sources import PackageSources
 from lab.process import Finished, run, stream
 
 NAME = "pytorch-lab"
-# What a build needs to be free where the engine keeps its data: packages once in the cache of wheels,
-# once unpacked, once compressed (measured: `inv build` of each target from nothing).
+# What a build needs to be free where the engine keeps its data: packages once in the cache of
+# wheels, once unpacked, once compressed (measured: `inv build` of each target from nothing).
 NEEDED_BYTES = {"cpu": 4 << 30, "cuda": 15 << 30}
-# zstd makes an image a quarter smaller than gzip does, and it unpacks faster. At level 9 the cpu image
-# stays under 400 MB; the wheels of CUDA gain little from it and would take minutes more.
-# The base's own layers stay as they are, shared with every other image on that base. (Forced into zstd,
-# the engine also fails to list the image.)
+# zstd makes an image a quarter smaller than gzip does, and it unpacks faster. At level 9 the cpu
+# image stays under 400 MB; the wheels of CUDA gain little from it and would take minutes more.
+# The base's own layers stay as they are, shared with every other image on that base. (Forced into
+# zstd, the engine also fails to list the image.)
 _LEVEL = {"cpu": 9, "cuda": 3}
 
 
@@ -130,7 +130,8 @@ def build(request: BuildRequest, say: Callable[[str], None]) -> str:
 
 
 def image_output(request: BuildRequest, *, exact: bool) -> str:
-    """BuildKit's exporter for an image in the engine's store, under its own name and the plain one."""
+    """BuildKit's exporter for an image in the engine's store, under its own name and the plain
+    one."""
     names = f"{request.tag},{NAME}:{request.device}"
     if exact:
         return f'type=image,"name={names}",unpack=true,{_compression(request)}'
@@ -193,19 +194,21 @@ def build_error(done: Finished, request: BuildRequest) -> LabError:
     if "no space left on device" in text.lower():
         return LabError(
             what, why="the disk is full: no space left on device",
-            next_step=f"free {NEEDED_BYTES[request.device] >> 30} GB where the engine keeps its images"
-            " (docker system df shows what takes it, docker buildx prune frees the build cache)",
+            next_step=f"free {NEEDED_BYTES[request.device] >> 30} GB where the engine keeps its"
+            " images (docker system df shows what takes it, docker buildx prune frees the build cache)",
         )  # fmt: skip
     if _names_network(text):
         return LabError(
             what, why=f"something could not be fetched from the network:\n{_network_line(text)}",
             next_step="check the network; behind a private CA set SSL_CERT_FILE, for a mirror"
-            " PIP_INDEX_URL, for a folder of wheels PIP_FIND_LINKS, for a base image at hand --base NAME",
+            " PIP_INDEX_URL, for a folder of wheels PIP_FIND_LINKS, for a base image at hand"
+            " --base NAME",
         )  # fmt: skip
     if "is not a docker command" in text or "unknown flag: --progress" in text:
         return LabError(
             what, why="Docker's builder, Buildx, is missing",
-            next_step="install it (Debian, Ubuntu: apt install docker-buildx; elsewhere it comes with Docker)",
+            next_step="install it (Debian, Ubuntu: apt install docker-buildx; elsewhere it comes"
+            " with Docker)",
         )  # fmt: skip
     return LabError(what, why=tail, next_step="the whole log: the same command with --verbose")
 
@@ -213,7 +216,8 @@ def build_error(done: Finished, request: BuildRequest) -> LabError:
 _NETWORK = (
     "dns error", "could not connect", "failed to fetch", "temporary failure", "name resolution",
     "network is unreachable", "connection refused", "i/o timeout", "no such host", "tls handshake",
-    "newconnectionerror", "failed to resolve source metadata", "failed to do request", "could not resolve",
+    "newconnectionerror", "failed to resolve source metadata", "failed to do request",
+    "could not resolve",
     "certificate verify failed", "invalid peer certificate",
 )  # fmt: skip
 
@@ -255,7 +259,8 @@ def prove(request: BuildRequest, say: Callable[[str], None]) -> ImageManifest:
 
 
 def _unchanged(request: BuildRequest) -> None:
-    """Two builds are compared for the same files; an editor that saves meanwhile would be blamed on them."""
+    """Two builds are compared for the same files; an editor that saves meanwhile would be blamed
+    on them."""
     if hash_inputs(request.root) != request.inputs:
         raise LabError(
             "The image could not be proven: its files changed while it was built.",
@@ -265,7 +270,8 @@ def _unchanged(request: BuildRequest) -> None:
 
 
 def _roomy() -> Path:
-    """Archives of gigabytes go beside the clone's other state: /tmp is in memory on some machines."""
+    """Archives of gigabytes go beside the clone's other state: /tmp is in memory on some
+    machines."""
     from lab.paths import state
 
     folder = state()
@@ -279,13 +285,17 @@ def _not_the_same(found: list[str], first: ImageManifest, second: ImageManifest)
     return CheckFailed(
         f"Two builds of the same inputs differ: {first.digest} and {second.digest}.",
         why=f"{len(found)} differences:\n{shown}{more}",
-        next_step="find what writes these files in docker/*.sh; a time, an order or a random name is usual",
+        next_step=(
+            "find what writes these files in docker/*.sh; a time, an order or a random name is"
+            " usual"
+        ),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredImage:
-    """An image in the containerd store: the manifest's digest and the bytes that a student downloads."""
+    """An image in the containerd store: the manifest's digest and the bytes that a student
+    downloads."""
 
     digest: str
     compressed_bytes: int

@@ -1,4 +1,5 @@
-"""Provides the image that a container is to run: the one named, or this clone's own, built if need be."""
+"""Provides the image that a container is to run: the one named, or this clone's own, built if
+need be."""
 
 import os
 from collections.abc import Callable
@@ -30,7 +31,10 @@ def provide_image(choice: Choice, image: str | None, base: str, say: Callable[[s
             raise LabError(
                 f"There is no image {image} here.",
                 why=f"{choice.engine} does not have it",
-                next_step=f"fetch it ({choice.engine} pull {image}), or leave --image out to build the lab's own",
+                next_step=(
+                    f"fetch it ({choice.engine} pull {image}), or leave --image out to build the"
+                    " lab's own"
+                ),
             )
         return image
     request = BuildRequest(
@@ -41,7 +45,8 @@ def provide_image(choice: Choice, image: str | None, base: str, say: Callable[[s
     )
     if not is_there(choice.engine, request.tag):
         say(
-            f"building the image for {choice.device}; it takes minutes once, seconds after a change in lab/"
+            f"building the image for {choice.device}; it takes minutes once, seconds after a change"
+            " in lab/"
         )
         build(request, say)
     return request.tag

@@ -65,8 +65,10 @@ def build_and_report(
         raise LabError(
             "Two builds cannot be compared with this engine's image store.",
             why="only the containerd image store exports an image as it was built",
-            next_step="switch it on (Docker Desktop: Settings, General, containerd; Docker Engine:"
-            ' "features": {"containerd-snapshotter": true} in /etc/docker/daemon.json)',
+            next_step=(
+                "switch it on (Docker Desktop: Settings, General, containerd; Docker Engine:"
+                ' "features": {"containerd-snapshotter": true} in /etc/docker/daemon.json)'
+            ),
         )
     started = time.monotonic()
     proven = prove(request, say) if check else None

@@ -95,25 +95,33 @@ def _make(
         if attach([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], env=variables):
             raise LabError(
                 f"No Python {PYTHON} for the lab's own environment could be had.",
-                why=f"the image has Python {PYTHON}, and the host's must be the same; uv found none and"
-                " could not fetch one (its words are above)",
-                next_step="install it (Debian, Ubuntu: apt install python3.11-venv - Fedora: dnf install"
-                " python3.11 - macOS: brew install python@3.11), or let uv reach the network",
+                why=(
+                    f"the image has Python {PYTHON}, and the host's must be the same; uv found none"
+                    " and could not fetch one (its words are above)"
+                ),
+                next_step=(
+                    "install it (Debian, Ubuntu: apt install python3.11-venv - Fedora: dnf install"
+                    " python3.11 - macOS: brew install python@3.11), or let uv reach the network"
+                ),
             )
     say(f"installing the packages of the lock {' and '.join(locks)} ...")
     if attach(install_arguments(uv, folder, locks, sources), env=variables):
         raise LabError(
             "The lab's packages could not be installed.",
             why="uv's words are above: no network, no space, or a file that is not the lock's",
-            next_step=f"check the network and the free space at {folder.parent}, then run the same command"
-            " again; behind a private CA set SSL_CERT_FILE, for a folder of wheels PIP_FIND_LINKS",
+            next_step=(
+                f"check the network and the free space at {folder.parent}, then run the same"
+                " command again; behind a private CA set SSL_CERT_FILE, for a folder of wheels"
+                " PIP_FIND_LINKS"
+            ),
         )
     _give_lab(folder)
     (folder / "made-from.txt").write_text(_contents(locks), encoding="utf-8")
 
 
 def _give_lab(folder: Path) -> None:
-    """Let the environment's Python import the clone's `lab`, and its `inv` run the clone's tasks."""
+    """Let the environment's Python import the clone's `lab`, and its `inv` run the clone's
+    tasks."""
     site = folder / "lib" / f"python{PYTHON}" / "site-packages"
     (site / "lab.pth").write_text(f"{ROOT}\n", encoding="utf-8")
     for name in ("inv", "invoke"):

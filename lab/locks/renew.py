@@ -101,8 +101,8 @@ def _resolve(
 ) -> None:
     argv = [
         uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-header",
-        "--generate-hashes", "--only-binary", ":all:", "--no-emit-find-links", "--no-emit-index-url",
-        f"{lock}.in", "--output-file", f"{lock}.txt",
+        "--generate-hashes", "--only-binary", ":all:", "--no-emit-find-links",
+        "--no-emit-index-url", f"{lock}.in", "--output-file", f"{lock}.txt",
     ]  # fmt: skip
     if lock == "cpu":
         argv += uv_arguments(sources, torch_cpu=True)
@@ -120,8 +120,10 @@ def _unresolved(lock: str, done: Finished) -> LabError:
     return LabError(
         f"The lock {lock} could not be resolved; no lock was changed.",
         why=done.stderr.strip()[-1500:] or done.last_words,
-        next_step="check the network (SSL_CERT_FILE, PIP_INDEX_URL, PIP_FIND_LINKS are honoured)"
-        f" and the versions asked for in docker/locks/{lock}.in",
+        next_step=(
+            "check the network (SSL_CERT_FILE, PIP_INDEX_URL, PIP_FIND_LINKS are honoured)"
+            f" and the versions asked for in docker/locks/{lock}.in"
+        ),
     )
 
 

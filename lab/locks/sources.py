@@ -52,9 +52,11 @@ def read_sources(environ: Mapping[str, str] = os.environ) -> PackageSources:
     links += [link.strip() for link in environ.get("UV_FIND_LINKS", "").split(",") if link.strip()]
     ca = environ.get("SSL_CERT_FILE") or environ.get("PIP_CERT") or ""
     variables = {
-        "UV_DEFAULT_INDEX": environ.get("UV_DEFAULT_INDEX")
-        or environ.get("UV_INDEX_URL")
-        or environ.get("PIP_INDEX_URL"),
+        "UV_DEFAULT_INDEX": (
+            environ.get("UV_DEFAULT_INDEX")
+            or environ.get("UV_INDEX_URL")
+            or environ.get("PIP_INDEX_URL")
+        ),
         "UV_INDEX": environ.get("UV_INDEX") or environ.get("PIP_EXTRA_INDEX_URL"),
         "UV_NO_INDEX": environ.get("UV_NO_INDEX") or environ.get("PIP_NO_INDEX"),
     }

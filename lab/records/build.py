@@ -10,7 +10,8 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     image: str
     device: str
     digest: str | None = None
-    """Of the platform's manifest, `sha256:…`; null where the engine does not keep images as built."""
+    """Of the platform's manifest, `sha256:…`; null where the engine does not keep images as
+    built."""
     compressed_bytes: int | None = None
     """What a student downloads; null likewise."""
     inputs: str

@@ -4,7 +4,8 @@ from msgspec import Struct
 
 
 class LockChange(Struct, frozen=True, kw_only=True):
-    """One package of one lock; an empty side means that it was not, or is no longer, in the lock."""
+    """One package of one lock; an empty side means that it was not, or is no longer, in the
+    lock."""
 
     lock: str
     package: str

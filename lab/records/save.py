@@ -40,7 +40,8 @@ def save(text: str, path: Path, *, private: bool = False) -> None:
 
 
 def _write_new(path: Path, text: str, mode: int) -> None:
-    """Write a file that has its mode, less the umask, from its first moment, and follows no link."""
+    """Write a file that has its mode, less the umask, from its first moment, and follows no
+    link."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

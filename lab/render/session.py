@@ -9,8 +9,8 @@ def session_text(session: Session) -> str:
         return "No lab is running. Start one with ./inv lab"
     if session.state == "ended":
         return (
-            f"The lab has ended by itself: {session.note}.\n"
-            "  ./inv logs shows why, ./inv lab starts it again; the files are safe in the work folder"
+            f"The lab has ended by itself: {session.note}.\n  ./inv logs shows why, ./inv lab"
+            " starts it again; the files are safe in the work folder"
         )
     lines = [
         f"The lab is {session.state}" + (f": {session.note}" if session.note else "") + ".",

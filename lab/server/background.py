@@ -1,6 +1,7 @@
 """The lab on the host: a server in the background, found again by the lock that it holds.
 
-The lock is on an open file that the server inherits. It lasts exactly as long as the server lives, also
+The lock is on an open file that the server inherits. It lasts exactly as long as the server
+lives, also
 where the command that started it is killed the moment after, or the server itself by kill -9.
 """
 

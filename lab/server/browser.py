@@ -17,13 +17,15 @@ def open_page(session: Session, say: Callable[[str], None]) -> None:
         return
     if session.ssh and not os.environ.get("DISPLAY"):
         say(
-            "no browser can be opened over ssh; on your own machine run the ssh line above, then open the address"
+            "no browser can be opened over ssh; on your own machine run the ssh line above, then"
+            " open the address"
         )
         return
     if not has_browser():
         say("no browser was found on this machine; open the address above in one")
         return
-    # The address holds the token, and a browser's arguments show in `ps`: it is given a page to go on from.
+    # The address holds the token, and a browser's arguments show in `ps`: it is given a page to
+    # go on from.
     page = state() / "server" / "open.html"
     target = html.escape(session.url, quote=True)
     write_private(

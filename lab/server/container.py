@@ -1,4 +1,5 @@
-"""The lab in a container: started by compose, found again by its labels, so no file can go stale."""
+"""The lab in a container: started by compose, found again by its labels, so no file can go
+stale."""
 
 import hashlib
 import json
@@ -106,8 +107,9 @@ def _refused(words: str, request: LaunchRequest, port: int) -> LabError:
     if request.gpu != "none" and ("cdi" in text or "device driver" in text or "nvidia" in text):
         return LabError(
             what, why=line,
-            next_step="the GPU could not be handed over: make the CDI specification anew (sudo nvidia-ctk"
-            " cdi generate --output=/etc/cdi/nvidia.yaml), or run without it: --device cpu",
+            next_step="the GPU could not be handed over: make the CDI specification anew (sudo"
+            " nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml), or run without it:"
+            " --device cpu",
         )  # fmt: skip
     if "no space left" in text:
         return LabError(
@@ -115,8 +117,9 @@ def _refused(words: str, request: LaunchRequest, port: int) -> LabError:
         )
     if "mount" in text or "bind source" in text:
         return LabError(
-            what, why=line, next_step="see that the engine may read the work folder (Docker Desktop:"
-            " Settings, Resources, File sharing), or name another: --work FOLDER",
+            what, why=line,
+            next_step="see that the engine may read the work folder (Docker Desktop: Settings,"
+            " Resources, File sharing), or name another: --work FOLDER",
         )  # fmt: skip
     return LabError(what, why=line, next_step="run ./inv doctor; it looks for the known causes")
 

@@ -1,4 +1,5 @@
-"""Starts, finds and stops this clone's lab, wherever it runs; one lab at a time per clone and user."""
+"""Starts, finds and stops this clone's lab, wherever it runs; one lab at a time per clone and
+user."""
 
 import contextlib
 import fcntl
@@ -264,7 +265,10 @@ def _look(engine: str) -> container.Container | None:
         raise LabError(
             f"A lab was started with {engine}, which does not answer now.",
             why=f"{reason.problem.replace('_', ' ') or 'unknown'}: {reason.detail or error.why}",
-            next_step=f"start {engine} again, then the same command; the files are safe in the work folder",
+            next_step=(
+                f"start {engine} again, then the same command; the files are safe in the work"
+                " folder"
+            ),
         ) from error
 
 

@@ -24,7 +24,9 @@ def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str,
             "root_dir": str(root),
             "open_browser": False,
             "allow_root": True,  # where root starts the lab; in the container it has no capability
-            "allow_remote_access": False,  # a page of another site that resolves to 127.0.0.1 is refused
+            "allow_remote_access": (
+                False
+            ),  # a page of another site that resolves to 127.0.0.1 is refused
         },
         "IdentityProvider": {"token": token},
         # Loopback is open to every user of a machine; a socket in a private folder is not.

@@ -55,7 +55,8 @@ def _can_bind(port: int) -> bool:
 
 
 def free_ports(first: int = FIRST) -> list[int]:
-    """The free ports from the first one on; a start tries them in turn, since another may be quicker."""
+    """The free ports from the first one on; a start tries them in turn, since another may be
+    quicker."""
     return [port for port in range(first, first + _TRIED) if is_free(port)][:10]
 
 
@@ -74,7 +75,9 @@ def taken(port: int) -> LabError:
     return LabError(
         f"Port {port} is in use.",
         why=f"{holder(port)} listens on it",
-        next_step="stop that program, pass another --port, or leave --port out: the lab finds a free one",
+        next_step=(
+            "stop that program, pass another --port, or leave --port out: the lab finds a free one"
+        ),
     )
 
 

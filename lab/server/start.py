@@ -1,7 +1,8 @@
-"""Runs JupyterLab for one student; `python -m lab.server.start`, in the image and on the host alike.
+"""Runs JupyterLab for one student; `python -m lab.server.start`, in the image and on the host
+alike.
 
-The token is made here, new for each start, and leaves the process only through a file that nobody else
-may read: so it is in no argument list, no environment, no image and no log.
+The token is made here, new for each start, and leaves the process only through a file that nobody
+else may read: so it is in no argument list, no environment, no image and no log.
 """
 
 import argparse
@@ -89,7 +90,8 @@ def _private_folder() -> Path:
 
 
 def _prepare_environment(runtime: Path, state: Path) -> None:
-    """Keep the user's own Jupyter and IPython settings out of the lab, and the lab's out of theirs."""
+    """Keep the user's own Jupyter and IPython settings out of the lab, and the lab's out of
+    theirs."""
     folders = {
         "JUPYTER_RUNTIME_DIR": runtime,
         "JUPYTER_CONFIG_DIR": state / "config",
@@ -102,8 +104,9 @@ def _prepare_environment(runtime: Path, state: Path) -> None:
 
 
 def _serve(settings: dict[str, dict[str, Any]]) -> int:
-    # Building its grammar takes this package 1.1 s of the 1.6 s that JupyterLab's import takes, for one
-    # check (of internationalized addresses in JSON) that no schema of the server asks for. jsonschema goes
+    # Building its grammar takes this package 1.1 s of the 1.6 s that JupyterLab's import takes,
+    # for one check (of internationalized addresses in JSON) that no schema of the server asks for.
+    # jsonschema goes
     # without it where it is not installed; None makes it look so, in this process alone.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 

@@ -52,14 +52,19 @@ def _check_writable(path: Path) -> None:
     except OSError as error:
         raise LabError(
             f"The work folder cannot be written: {path}",
-            why=f"{error.strerror}; it belongs to {_owner(path)}, and you are {_name(os.geteuid())}",
+            why=(
+                f"{error.strerror}; it belongs to {_owner(path)}, and you are {_name(os.geteuid())}"
+            ),
             next_step=_remedy(path, error),
         ) from error
 
 
 def _remedy(path: Path, error: OSError) -> str:
     if isinstance(error, PermissionError) and path.stat().st_uid != os.geteuid():
-        return f"make it yours: sudo chown -R $(id -u):$(id -g) '{path}' - or name another: --work FOLDER"
+        return (
+            f"make it yours: sudo chown -R $(id -u):$(id -g) '{path}' - or name another: --work"
+            " FOLDER"
+        )
     if isinstance(error, PermissionError):
         return f"allow writing: chmod u+rwx '{path}' - or name another folder: --work FOLDER"
     return "free some space there, or name another folder: --work FOLDER"

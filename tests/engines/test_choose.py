@@ -57,8 +57,8 @@ def test_auto_without_engines_is_the_host_in_one_line(machine: Machine) -> None:
     choice = choose()
     assert (choice.engine, choice.device, choice.gpu) == ("host", "cpu", "none")
     assert choice.state is None
-    assert choice.why == (
-        "on the host (no container engine answers: docker is not installed;"
+    assert (
+        choice.why == "on the host (no container engine answers: docker is not installed;"
         " podman is not installed), on cpu"
     )
 
@@ -81,8 +81,9 @@ def test_auto_takes_docker_and_says_why_it_is_on_the_cpu(machine: Machine) -> No
     machine.docker()
     choice = choose()
     assert (choice.engine, choice.device, choice.gpu) == ("docker", "cpu", "none")
-    assert choice.why == (
-        "docker 28.2.2, on the CPU: no NVIDIA device, no CDI specification for nvidia.com/gpu,"
+    assert (
+        choice.why
+        == "docker 28.2.2, on the CPU: no NVIDIA device, no CDI specification for nvidia.com/gpu,"
         " no nvidia runtime"
     )
     assert choice.state is not None
@@ -159,8 +160,9 @@ def test_cuda_with_a_device_but_no_toolkit_says_what_is_missing(machine: Machine
     machine.has(gpu=True)
     with pytest.raises(LabError) as caught:
         choose(device="cuda")
-    assert caught.value.why == (
-        "this host has an NVIDIA device, but neither a CDI specification nor the runtime"
+    assert (
+        caught.value.why
+        == "this host has an NVIDIA device, but neither a CDI specification nor the runtime"
     )
 
 

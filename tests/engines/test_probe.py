@@ -132,33 +132,43 @@ def test_probe_keeps_the_words_of_an_engine_without_json(programs: Programs) -> 
     ("message", "code", "problem"),
     [
         (
-            "permission denied while trying to connect to the Docker daemon socket at"
-            " unix:///var/run/docker.sock: dial unix /var/run/docker.sock: connect:"
-            " permission denied",
+            (
+                "permission denied while trying to connect to the Docker daemon socket at"
+                " unix:///var/run/docker.sock: dial unix /var/run/docker.sock: connect:"
+                " permission denied"
+            ),
             1,
             "no_permission",
         ),
         (
-            "permission denied while trying to connect to the docker API at"
-            " unix:///var/run/docker.sock",
+            (
+                "permission denied while trying to connect to the docker API at"
+                " unix:///var/run/docker.sock"
+            ),
             1,
             "no_permission",
         ),
         (
-            "Cannot connect to the Docker daemon at tcp://10.0.0.1:2375."
-            " Is the docker daemon running?",
+            (
+                "Cannot connect to the Docker daemon at tcp://10.0.0.1:2375."
+                " Is the docker daemon running?"
+            ),
             1,
             "not_running",
         ),
         (
-            "failed to connect to the docker API at unix:///run/docker.sock; check if the path is"
-            " correct and if the daemon is running: dial unix: connect: connection refused",
+            (
+                "failed to connect to the docker API at unix:///run/docker.sock; check if the path"
+                " is correct and if the daemon is running: dial unix: connect: connection refused"
+            ),
             1,
             "not_running",
         ),
         (
-            "Error: unable to connect to Podman socket: dial unix /run/podman/podman.sock:"
-            " connect: no such file or directory",
+            (
+                "Error: unable to connect to Podman socket: dial unix /run/podman/podman.sock:"
+                " connect: no such file or directory"
+            ),
             125,
             "not_running",
         ),

@@ -100,8 +100,11 @@ def test_user_is_not_root(image: str) -> None:
 
 
 def test_any_user_id_finds_a_home_and_a_name(image: str) -> None:
-    told = inside(image, "cd && touch here && echo $HOME $USER && python -c 'import getpass; print(getpass.getuser())'",
-                  "--user", "31337:31337")  # fmt: skip
+    script = (
+        "cd && touch here && echo $HOME $USER"
+        " && python -c 'import getpass; print(getpass.getuser())'"
+    )
+    told = inside(image, script, "--user", "31337:31337")
     assert told.split() == ["/home/student", "student", "student"]
 
 
@@ -129,8 +132,12 @@ def test_nothing_from_outside_is_baked_in(image: str) -> None:
 
 
 def test_packages_are_those_of_the_lock(image: str) -> None:
-    listed = inside(image, "python - <<'E'\nfrom importlib.metadata import distributions\n"
-                    "for d in distributions(): print(d.name.lower().replace('_', '-').replace('.', '-'), d.version)\nE")  # fmt: skip
+    script = (
+        "python - <<'E'\nfrom importlib.metadata import distributions\n"
+        "for d in distributions():\n"
+        "    print(d.name.lower().replace('_', '-').replace('.', '-'), d.version)\nE"
+    )
+    listed = inside(image, script)
     installed = dict(line.split() for line in listed.splitlines())
     locked = dict(
         re.findall(
@@ -154,7 +161,8 @@ def test_packages_are_those_of_the_lock(image: str) -> None:
 def test_every_promised_package_imports(image: str) -> None:
     inside(
         image,
-        "python -W error::ImportWarning -c 'import torch, jupyterlab, matplotlib, pytest, pynvml, ipywidgets, invoke, lab'",
+        "python -W error::ImportWarning -c 'import torch, jupyterlab, matplotlib, pytest, pynvml,"
+        " ipywidgets, invoke, lab'",
     )
 
 
@@ -171,15 +179,18 @@ def test_bytecode_is_there_and_needs_no_writing(image: str) -> None:
 def test_git_and_a_compiler_are_there(image: str) -> None:
     inside(
         image,
-        "git --version && echo 'int main(){return 0;}' >/tmp/a.cpp && g++ /tmp/a.cpp -o /tmp/a && /tmp/a",
+        "git --version && echo 'int main(){return 0;}' >/tmp/a.cpp && g++ /tmp/a.cpp -o /tmp/a &&"
+        " /tmp/a",
     )
 
 
 def test_start_says_what_is_wrong_with_the_folder(image: str, tmp_path: Path) -> None:
-    """Plain `docker run` with a folder of another user: one clear message instead of a broken lab."""
+    """Plain `docker run` with a folder of another user: one clear message instead of a broken
+    lab."""
     tmp_path.chmod(0o755)
     refused = subprocess.run(
-        ["docker", "run", "--rm", "--user", "4242:4242", "--mount", f"type=bind,source={tmp_path},target=/work", image],
+        ["docker", "run", "--rm", "--user", "4242:4242",
+         "--mount", f"type=bind,source={tmp_path},target=/work", image],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert refused.returncode == 2

@@ -112,8 +112,9 @@ def test_without_a_package_that_is_not_there_changes_nothing(lock: tuple[list[Pi
 
 
 def test_without_takes_all_builds_and_their_comments() -> None:
-    assert without(LOCK, "torch") == (
-        f"# made by hand\nnumpy==2.3.1 \\\n    --hash={A} \\\n    --hash={B}\n"
+    assert (
+        without(LOCK, "torch")
+        == f"# made by hand\nnumpy==2.3.1 \\\n    --hash={A} \\\n    --hash={B}\n"
         "    # via\n    #   -r cpu.in\n    #   matplotlib\n"
         f"typing-extensions==4.15.0 \\\n    --hash={C}\n"
     )
@@ -153,8 +154,9 @@ def test_add_hashes_adds_to_one_pin_alone(
 
 def test_pin_exactly_marks_one_version_of_one_package() -> None:
     text = "torch==2.13.0 \\\ntorch==2.13.0+cpu \\\ntorch==2.13.0 ; x\nmy-torch==2.13.0 \\\n"
-    assert pin_exactly(text, "torch", "2.13.0") == (
-        "torch===2.13.0 \\\ntorch==2.13.0+cpu \\\ntorch===2.13.0 ; x\nmy-torch==2.13.0 \\\n"
+    assert (
+        pin_exactly(text, "torch", "2.13.0")
+        == "torch===2.13.0 \\\ntorch==2.13.0+cpu \\\ntorch===2.13.0 ; x\nmy-torch==2.13.0 \\\n"
     )
 
 

@@ -104,8 +104,8 @@ def test_failing_write_leaves_the_old_file_and_nothing_beside(tmp_path: Path) ->
         [sys.executable, "-B", "-c", code, str(path)],
         capture_output=True, text=True, cwd=ROOT, check=True,
     )  # fmt: skip
-    assert done.stdout == (
-        f"The result could not be written to {path}.\n  why:  File too large\n"
+    assert (
+        done.stdout == f"The result could not be written to {path}.\n  why:  File too large\n"
         "  next: name a file in a folder that exists and has room: --output FILE\n"
     )
     assert path.read_text() == "old\n"

@@ -24,8 +24,8 @@ def plain(*findings: Finding, width: int = 80) -> str:
 
 
 def test_text_puts_the_remedy_under_its_finding() -> None:
-    assert plain(OK, WARN) == (
-        "✓ python       Python 3.11.16 runs the tasks\n"
+    assert (
+        plain(OK, WARN) == "✓ python       Python 3.11.16 runs the tasks\n"
         "! image-store  Docker keeps images in its older store\n"
         "               why:  only `inv build --check` needs more; the lab runs\n"
         '               next: put "features": {"containerd-snapshotter": true} into\n'

@@ -17,8 +17,8 @@ RUNNING = Session(
 
 
 def test_running_lab_is_shown_with_its_address() -> None:
-    assert session_text(RUNNING) == (
-        "The lab is running.\n"
+    assert (
+        session_text(RUNNING) == "The lab is running.\n"
         "  address  http://127.0.0.1:8888/lab?token=t\n"
         "  engine   docker\n"
         "  device   cuda\n"
@@ -33,8 +33,8 @@ def test_lab_on_the_host_has_no_image_and_over_ssh_a_line_for_it() -> None:
         state="running", url="u", engine="host", device="cpu", work="/w", started_utc="s",
         ssh="ssh -L 8888:127.0.0.1:8888 ana@server", note="on the host, on cpu",
     )  # fmt: skip
-    assert session_text(session) == (
-        "The lab is running: on the host, on cpu.\n"
+    assert (
+        session_text(session) == "The lab is running: on the host, on cpu.\n"
         "  address  u\n"
         "  engine   host\n"
         "  device   cpu\n"
@@ -53,7 +53,7 @@ def test_lab_without_an_address_says_so() -> None:
 
 
 def test_lab_that_does_not_run_names_the_next_command() -> None:
-    assert session_text(Session(state="stopped")) == ("No lab is running. Start one with ./inv lab")
+    assert session_text(Session(state="stopped")) == "No lab is running. Start one with ./inv lab"
     text = session_text(Session(state="ended", note="exit code 137", engine="docker"))
     assert text.startswith("The lab has ended by itself: exit code 137.\n")
     assert "./inv logs" in text

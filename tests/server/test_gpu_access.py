@@ -39,7 +39,8 @@ def stand_in(no_gpu: None) -> Iterator[None]:
 
 @pytest.fixture
 def cpu_image(inv: CommandLine) -> str:
-    """An image to start with the device: what is tested is the device, and the cuda image has 3 GB."""
+    """An image to start with the device: what is tested is the device, and the cuda image has 3
+    GB."""
     built = inv("build", "--json")
     assert built.code == 0, built.err
     return str(built.json()["image"])

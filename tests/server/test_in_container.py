@@ -212,7 +212,8 @@ def test_health_check_notices_a_server_that_is_gone(session: dict[str, str]) -> 
 def test_shell_runs_a_command_and_ends_with_its_code(command: CommandLine, tmp_path: Path) -> None:
     done = command(
         "shell", "--engine", "docker", "--work", str(tmp_path), "--command",
-        "python -c 'import lab, torch; print(lab.__version__, torch.__version__)'; touch seen; exit 7",
+        "python -c 'import lab, torch; print(lab.__version__, torch.__version__)'; touch seen;"
+        " exit 7",
     )  # fmt: skip
     assert (done.code, done.out.split()[-1]) == (7, "2.13.0+cpu")
     assert (tmp_path / "seen").stat().st_uid == tmp_path.stat().st_uid

@@ -1,4 +1,5 @@
-"""The lab on the host: the locked environment and a background server, from first to last command."""
+"""The lab on the host: the locked environment and a background server, from first to last
+command."""
 
 import os
 import shutil
@@ -102,7 +103,8 @@ def test_server_listens_on_loopback_alone(session: dict[str, object]) -> None:
 
 
 def test_kernel_talks_over_private_sockets(server: Server) -> None:
-    """Other users of the machine reach every loopback port; they do not reach a socket in a private folder."""
+    """Other users of the machine reach every loopback port; they do not reach a socket in a
+    private folder."""
     with server.start_kernel() as kernel:
         outcome = kernel.run(
             "import json, os\nfrom ipykernel.connect import get_connection_file\n"
@@ -131,14 +133,18 @@ def test_files_with_the_token_are_private(command: CommandLine, session: dict[st
 def test_users_own_jupyter_settings_stay_out(server: Server) -> None:
     with server.start_kernel() as kernel:
         outcome = kernel.run(
-            "import os, sys\nprint(os.environ['JUPYTER_CONFIG_DIR'], os.environ['IPYTHONDIR'], sys.prefix)"
+            "import os, sys\nprint(os.environ['JUPYTER_CONFIG_DIR'], os.environ['IPYTHONDIR'],"
+            " sys.prefix)"
         )
     assert str(Path.home() / ".jupyter") not in outcome.text
     assert "env-cpu-" in outcome.text.split()[-1]
 
 
 def test_packages_are_those_of_the_lock(command: CommandLine, tmp_path: Path) -> None:
-    code = "import jupyterlab, lab, sys, torch; print(torch.__version__, sys.version_info[:2], lab.__file__)"
+    code = (
+        "import jupyterlab, lab, sys, torch; print(torch.__version__, sys.version_info[:2],"
+        " lab.__file__)"
+    )
     done = command("shell", "--work", str(tmp_path), "--command", f'python -c "{code}"')
     assert done.code == 0
     assert done.out.strip() == f"2.13.0+cpu (3, 11) {ROOT / 'lab' / '__init__.py'}"
