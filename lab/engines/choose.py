@@ -88,13 +88,11 @@ def _known(value: str, known: tuple[str, ...], what: str) -> None:
 
 
 def _automatic(device: str) -> Choice:
-    states = []
-    for program in ("docker", "podman"):
-        state = probe_engine(program)
-        if state.answers:
-            return _in_container(state, device)
-        states.append(state)
-    return _on_host(device, "no container engine answers: " + "; ".join(map(_short, states)))
+    """Docker where it answers, else the host; Podman, which cannot build the image, on request."""
+    state = probe_engine("docker")
+    if state.answers:
+        return _in_container(state, device)
+    return _on_host(device, f"no container engine answers: {_short(state)}")
 
 
 def _short(state: EngineState) -> str:

@@ -1,5 +1,7 @@
 """Docker and Podman: one command line for both. Makes arguments; starts nothing."""
 
+from dataclasses import replace
+
 from lab.engines.request import WORK, LaunchRequest, Mount, csv_line
 
 # Every container of the lab, however it is started: compose.yaml says the same, and a test
@@ -17,11 +19,34 @@ HARDENING = (
 
 def run_arguments(request: LaunchRequest, program: str = "docker") -> list[str]:
     """The command line that runs a request in a container of its own, which is gone afterwards."""
-    arguments = [program, "run", "--rm", "--pull=never", *HARDENING]
+    way = ["--rm"]
     if request.stdin:
-        arguments.append("--interactive")
+        way.append("--interactive")
     if request.terminal:
-        arguments.append("--tty")
+        way.append("--tty")
+    return [program, "run", *way, *_container_arguments(request)]
+
+
+def serve_arguments(project: str, request: LaunchRequest, port: int) -> list[str]:
+    """The command line that starts the lab's service with Podman, which has no compose of its own.
+
+    The labels are compose's, so that the container is found again in the same way.
+    """
+    labels = {
+        "com.docker.compose.project": project,
+        "pytorch-lab.device": request.device,
+        "pytorch-lab.work": str(request.work),
+    }
+    return [
+        "podman", "run", "--detach", "--replace", f"--name={project}",
+        f"--publish=127.0.0.1:{port}:8888",
+        *(f"--label={name}={value}" for name, value in labels.items()),
+        *_container_arguments(replace(request, command=())),  # the image's own, as with compose
+    ]  # fmt: skip
+
+
+def _container_arguments(request: LaunchRequest) -> list[str]:
+    arguments = ["--pull=never", *HARDENING]
     if request.user:
         arguments.append(f"--user={request.user}")
     arguments += [f"--shm-size={request.shm_bytes}", f"--workdir={WORK}"]

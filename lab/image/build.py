@@ -195,7 +195,8 @@ def build_error(done: Finished, request: BuildRequest) -> LabError:
         return LabError(
             what, why="the disk is full: no space left on device",
             next_step=f"free {NEEDED_BYTES[request.device] >> 30} GB where the engine keeps its"
-            " images (docker system df shows what takes it, docker buildx prune frees the build cache)",
+            " images (docker system df shows what takes it, docker buildx prune frees the build"
+            " cache)",
         )  # fmt: skip
     if _names_network(text):
         return LabError(

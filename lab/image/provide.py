@@ -37,19 +37,23 @@ def provide_image(choice: Choice, image: str | None, base: str, say: Callable[[s
                 ),
             )
         return image
-    request = BuildRequest(
-        root=ROOT,
-        device=choice.device,
-        sources=read_sources(),
-        base=base or default_base(choice.engine),
-    )
-    if not is_there(choice.engine, request.tag):
-        say(
-            f"building the image for {choice.device}; it takes minutes once, seconds after a change"
-            " in lab/"
+    name = own_image(choice.device)
+    if is_there(choice.engine, name):
+        return name
+    if choice.engine == "podman":
+        raise LabError(
+            f"Podman does not have the image {name}.",
+            why="the image is built by Docker's BuildKit; Podman runs it",
+            next_step=f"bring it over (docker save {name} | podman load), name another that Podman"
+            " has (--image NAME), or run on the host: --engine host",
         )
-        build(request, say)
-    return request.tag
+    say(
+        f"building the image for {choice.device}; it takes minutes once, seconds after a change in"
+        " lab/"
+    )
+    base = base or default_base(choice.engine)
+    request = BuildRequest(root=ROOT, device=choice.device, sources=read_sources(), base=base)
+    return build(request, say)
 
 
 def own_image(device: str) -> str:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from lab.engines.docker import compose_environment, compose_up_arguments
+from lab.engines.docker import compose_environment, compose_up_arguments, serve_arguments
 from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.paths import ROOT, state
@@ -85,11 +85,11 @@ def up(request: LaunchRequest, program: str, port: int) -> None:
         PortTaken: another program was quicker.
         LabError: the engine refused; its words are in the message.
     """
-    done = run(
-        compose_up_arguments(str(ROOT), project(), request, program),
-        env=compose_environment(request, port),
-        timeout_s=300,
-    )
+    if program == "podman":
+        done = run(serve_arguments(project(), request, port), timeout_s=300)
+    else:
+        argv = compose_up_arguments(str(ROOT), project(), request, program)
+        done = run(argv, env=compose_environment(request, port), timeout_s=300)
     if not done.ok:
         raise _refused(done.stderr, request, port)
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lab.engines import apptainer
 from lab.engines.choose import Choice, choose
-from lab.engines.docker import compose_environment, compose_up_arguments
+from lab.engines.docker import compose_environment, compose_up_arguments, serve_arguments
 from lab.engines.probe import probe_engine
 from lab.engines.request import LaunchRequest
 from lab.errors import LabError
@@ -110,6 +110,8 @@ def plan(wish: Wish) -> str:
         return shlex.join(argv)
     if choice.engine == "apptainer":
         return shlex.join(apptainer.run_arguments(request))
+    if choice.engine == "podman":
+        return shlex.join(serve_arguments(container.project(), request, port))
     argv = compose_up_arguments(str(ROOT), container.project(), request, choice.engine)
     variables = compose_environment(request, port)
     return shlex.join(["env", *(f"{name}={value}" for name, value in variables.items()), *argv])

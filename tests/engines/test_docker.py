@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.engines.docker import compose_environment, compose_up_arguments, run_arguments
+from lab.engines.docker import (
+    compose_environment,
+    compose_up_arguments,
+    run_arguments,
+    serve_arguments,
+)
 from lab.engines.request import LaunchRequest, Mount
 
 HARDENING = [
@@ -158,3 +163,21 @@ def test_compose_environment_without_a_wish_sets_no_limit() -> None:
     values = compose_environment(SMALL, 8888)
     assert values["LAB_MEMORY"] == "0"
     assert values["LAB_USER"] == "1000:1000"
+
+
+def test_podman_serves_by_the_same_line_with_composes_labels() -> None:
+    """The image's own command runs, as with compose; the labels let the container be found again."""
+    request = LaunchRequest(
+        command=("python", "-m", "lab.server.start"), image="pytorch-lab:cpu",
+        work=Path("/home/ana/w"), user="1001:1001", device="cpu",
+    )  # fmt: skip
+    assert serve_arguments("pytorch-lab-1001-ab", request, 8890) == [
+        "podman", "run", "--detach", "--replace", "--name=pytorch-lab-1001-ab",
+        "--publish=127.0.0.1:8890:8888",
+        "--label=com.docker.compose.project=pytorch-lab-1001-ab",
+        "--label=pytorch-lab.device=cpu", "--label=pytorch-lab.work=/home/ana/w", "--pull=never",
+        "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--pids-limit=4096",
+        "--tmpfs=/tmp:exec,mode=1777", "--tmpfs=/home/student:exec,mode=1777", "--user=1001:1001",
+        f"--shm-size={2 << 30}", "--workdir=/work",
+        "--mount", "type=bind,source=/home/ana/w,target=/work", "pytorch-lab:cpu",
+    ]  # fmt: skip
