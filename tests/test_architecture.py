@@ -17,6 +17,7 @@ HEAVY = ("torch", "numpy", "matplotlib", "pynvml", "jupyterlab", "rich", "psutil
 # What each room may import from lab, beside errors, process, records and paths, which all may.
 ROOMS = {
     "records": {"errors"},
+    "turn": set(),
     "errors": set(),
     "process": {"errors"},
     "paths": set(),
@@ -24,7 +25,7 @@ ROOMS = {
     "engines": {"errors", "process", "records"},
     "gpu": {"errors", "process", "records"},
     "render": {"errors", "records"},
-    "locks": {"errors", "process", "records", "paths"},
+    "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks"},
     "doctor": {
         "errors",

@@ -5,11 +5,9 @@ from pathlib import Path
 
 from lab.doctor.words import size
 from lab.engines.probe import EngineState
+from lab.image.build import NEEDED_BYTES
 from lab.records.doctor import Finding
 
-# An image is on disk compressed and unpacked, and while it is built the wheels are there as well.
-# cpu: 0.4 GB + 1.3 GB + the build's cache. cuda: 3 GB + 5 GB + the build's cache of 3 GB and more.
-IMAGE_BYTES = {"cpu": 3_000_000_000, "cuda": 15_000_000_000}
 # The environment on the host: the packages unpacked, and uv's cache, often on the same disk.
 ENVIRONMENT_BYTES = {"cpu": 3_000_000_000, "cuda": 10_000_000_000}
 # Logs, sessions and the runner's own environment (60 MB).
@@ -70,14 +68,14 @@ def check_image_room(rooms: list[Room], device: str, *, built: bool) -> Finding:
             name="disk-images",
             status="unknown",
             seen="the engine keeps images where this machine cannot see",
-            why=f"the {device} image needs about {size(IMAGE_BYTES[device])} there",
+            why=f"the {device} image needs about {size(NEEDED_BYTES[device])} there",
             next=(
                 "see the engine's own figures (Docker Desktop: Settings, Resources, Disk usage;"
                 " podman machine ssh df)"
             ),
         )
     least = min(rooms, key=lambda room: room.free_bytes)
-    return _judge("disk-images", least, IMAGE_BYTES[device], f"the {device} image", here=built)
+    return _judge("disk-images", least, NEEDED_BYTES[device], f"the {device} image", here=built)
 
 
 def check_state_room(room: Room, device: str, *, on_host: bool, made: bool) -> Finding:

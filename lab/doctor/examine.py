@@ -8,8 +8,7 @@ from typing import Any
 from lab.doctor.checks import all_checks
 from lab.doctor.deadline import run_checks
 from lab.doctor.facts import Wish, gather
-from lab.engines.choose import DEVICES, ENGINES
-from lab.errors import LabError
+from lab.engines.choose import check_words
 from lab.records.doctor import DoctorReport, make_report
 
 # Docker and Podman that both hang are given up after 20 s each; their plugins are asked after that.
@@ -46,17 +45,7 @@ def examine(
     Raises:
         LabError: there is no such engine or device.
     """
-    _known(engine, ENGINES, "engine")
-    _known(device, DEVICES, "device")
+    check_words(engine, device)
     wish = Wish(work=work, port=port, engine=engine, device=device, image=image)
     facts = gather(wish, environ, root=root, nvml=nvml)
     return make_report(run_checks(all_checks(wish, facts), deadline_s=deadline_s))
-
-
-def _known(value: str, known: tuple[str, ...], what: str) -> None:
-    if value not in known:
-        raise LabError(
-            f"There is no {what} {value!r}.",
-            why=f"the lab knows {', '.join(known)}",
-            next_step=f"pass one of them: --{what} {known[0]}",
-        )

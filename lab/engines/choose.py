@@ -62,8 +62,7 @@ def choose(engine: str = "auto", device: str = "auto") -> Choice:
     Raises:
         LabError: the engine does not answer, or the device is not to be had with it.
     """
-    _known(engine, ENGINES, "engine")
-    _known(device, DEVICES, "device")
+    check_words(engine, device)
     if engine in ("docker", "podman"):
         state = probe_engine(engine)
         if not state.answers:
@@ -76,6 +75,16 @@ def choose(engine: str = "auto", device: str = "auto") -> Choice:
             device, "" if engine == "host" else "Apple's GPU is not reachable in containers"
         )
     return _automatic(device)
+
+
+def check_words(engine: str, device: str) -> None:
+    """Make sure that an engine and a device are ones that the lab knows.
+
+    Raises:
+        LabError: one is not; names those that are.
+    """
+    _known(engine, ENGINES, "engine")
+    _known(device, DEVICES, "device")
 
 
 def _known(value: str, known: tuple[str, ...], what: str) -> None:

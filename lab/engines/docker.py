@@ -19,12 +19,10 @@ HARDENING = (
 
 def run_arguments(request: LaunchRequest, program: str = "docker") -> list[str]:
     """The command line that runs a request in a container of its own, which is gone afterwards."""
-    way = ["--rm"]
-    if request.stdin:
-        way.append("--interactive")
+    streams = ["--interactive"] if request.stdin else []
     if request.terminal:
-        way.append("--tty")
-    return [program, "run", *way, *_container_arguments(request)]
+        streams.append("--tty")
+    return [program, "run", "--rm", *_container_arguments(request, streams)]
 
 
 def serve_arguments(project: str, request: LaunchRequest, port: int) -> list[str]:
@@ -41,12 +39,12 @@ def serve_arguments(project: str, request: LaunchRequest, port: int) -> list[str
         "podman", "run", "--detach", "--replace", f"--name={project}",
         f"--publish=127.0.0.1:{port}:8888",
         *(f"--label={name}={value}" for name, value in labels.items()),
-        *_container_arguments(replace(request, command=())),  # the image's own, as with compose
+        *_container_arguments(replace(request, command=()), []),  # the image's own, as with compose
     ]  # fmt: skip
 
 
-def _container_arguments(request: LaunchRequest) -> list[str]:
-    arguments = ["--pull=never", *HARDENING]
+def _container_arguments(request: LaunchRequest, streams: list[str]) -> list[str]:
+    arguments = ["--pull=never", *HARDENING, *streams]
     if request.user:
         arguments.append(f"--user={request.user}")
     arguments += [f"--shm-size={request.shm_bytes}", f"--workdir={WORK}"]

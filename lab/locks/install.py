@@ -1,18 +1,17 @@
 """The locked environment on the host: the same packages as in the image, made once per lock."""
 
-import fcntl
 import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.locks.sources import PackageSources, read_sources, uv_arguments, uv_environment
 from lab.paths import LOCKS, ROOT, state
 from lab.process import attach
+from lab.turn import turn
 
 PYTHON = "3.11"  # the image's
 
@@ -66,22 +65,11 @@ def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
     folder = environment_folder(*locks)
     if is_made(*locks):
         return folder
-    with _turn(folder, say):
+    waiting = "another command is making the environment; waiting for it ..."
+    with turn(folder.with_name(folder.name + ".lock"), waiting, say):
         if not is_made(*locks):
             _make(folder, locks, read_sources(), say)
     return folder
-
-
-@contextmanager
-def _turn(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(folder.name + ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            say("another command is making the environment; waiting for it ...")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _make(

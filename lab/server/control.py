@@ -2,10 +2,9 @@
 user."""
 
 import contextlib
-import fcntl
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -23,8 +22,9 @@ from lab.records.session import Session
 from lab.server import address, background, container
 from lab.server.port import FIRST, check_port, free_ports, taken
 from lab.server.work import prepare_work
+from lab.turn import turn
 
-_READY_S = 120  # a cold start on a slow disk took 40 s; past this nobody believes in it any more
+_READY_S = 120  # a start takes seconds, on a cold and slow disk many; past this it hangs
 _START = ("python", "-m", "lab.server.start")
 
 
@@ -67,17 +67,10 @@ def _status_for_start(wish: Wish, say: Say) -> Session:
         return Session(state="stopped")
 
 
-@contextlib.contextmanager
-def _turn(say: Say) -> Iterator[None]:
+def _turn(say: Say) -> contextlib.AbstractContextManager[None]:
     """One start at a time: a second one waits, and then finds the lab of the first."""
-    state().mkdir(parents=True, exist_ok=True)
-    with (state() / "start.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            say("another command is starting or stopping the lab; waiting for it ...")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    waiting = "another command is starting or stopping the lab; waiting for it ..."
+    return turn(state() / "start.lock", waiting, say)
 
 
 def _same(wish: Wish, work: Path, session: Session) -> None:

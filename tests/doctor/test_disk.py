@@ -4,7 +4,6 @@ import pytest
 
 from lab.doctor.disk import (
     ENVIRONMENT_BYTES,
-    IMAGE_BYTES,
     STATE_BYTES,
     Room,
     check_image_room,
@@ -13,6 +12,7 @@ from lab.doctor.disk import (
     measure_room,
 )
 from lab.engines.probe import EngineState
+from lab.image.build import NEEDED_BYTES
 
 
 def room(free_bytes: int, folder: str = "/var/lib/docker") -> Room:
@@ -25,14 +25,14 @@ def room(free_bytes: int, folder: str = "/var/lib/docker") -> Room:
     [(0, False, "ok"), (1, False, "fail"), (1, True, "warn"), (0, True, "ok")],
 )
 def test_image_needs_its_room(device: str, missing_bytes: int, built: bool, status: str) -> None:
-    rooms = [room(10**12), room(IMAGE_BYTES[device] - missing_bytes, "/small")]
+    rooms = [room(10**12), room(NEEDED_BYTES[device] - missing_bytes, "/small")]
     found = check_image_room(rooms, device, built=built)
     assert found.status == status
     assert "/small" in found.seen
 
 
 def test_image_of_cuda_needs_more_than_the_disk_of_a_cpu_image() -> None:
-    rooms = [room(IMAGE_BYTES["cpu"])]
+    rooms = [room(NEEDED_BYTES["cpu"])]
     assert check_image_room(rooms, "cpu", built=False).status == "ok"
     assert check_image_room(rooms, "cuda", built=False).status == "fail"
 

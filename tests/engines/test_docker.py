@@ -166,7 +166,7 @@ def test_compose_environment_without_a_wish_sets_no_limit() -> None:
 
 
 def test_podman_serves_by_the_same_line_with_composes_labels() -> None:
-    """The image's own command runs, as with compose; the labels let the container be found again."""
+    """The image runs its own command, as with compose; by the labels it is found again."""
     request = LaunchRequest(
         command=("python", "-m", "lab.server.start"), image="pytorch-lab:cpu",
         work=Path("/home/ana/w"), user="1001:1001", device="cpu",
