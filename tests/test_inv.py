@@ -106,8 +106,12 @@ class Tree:
         )  # type: ignore[call-overload, no-any-return]  # fmt: skip
 
     def __call__(self, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
-        with self.begin(*words, **env) as process:
-            out, err = process.communicate(timeout=120)
+        process = self.begin(*words, **env)
+        try:
+            out, err = process.communicate(timeout=60)
+        except BaseException:  # also pytest's time limit: what hangs would hang the whole run
+            end_all_of(process)
+            raise
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     @contextmanager
