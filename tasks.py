@@ -66,15 +66,18 @@ def _publish(
     record: "Struct", text: str, *, json: bool, output: str, private: bool = False
 ) -> None:
     """Show a result: for a person, or as JSON, and in a file where one was named."""
+    from lab.paths import typed_path
     from lab.records.save import save, to_json
 
     if output:
-        save(to_json(record), Path(output).expanduser(), private=private)
+        save(to_json(record), typed_path(output), private=private)
     print(to_json(record) if json else text, flush=True)
 
 
 def _path(text: str) -> Path | None:
-    return Path(text) if text else None
+    from lab.paths import typed_path
+
+    return typed_path(text) if text else None
 
 
 @task(
@@ -308,7 +311,7 @@ def doctor(
     from lab.server.port import parse_port
 
     report = examine(
-        work=(_path(work) or work_default()).expanduser().absolute(),
+        work=_path(work) or work_default(),
         port=parse_port(port) if port else None,
         engine=engine,
         device=device,

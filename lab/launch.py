@@ -12,7 +12,7 @@ from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.image.provide import own_image, provide_image
 from lab.locks.install import ensure_environment, environment_folder
-from lab.paths import ROOT, state, work_default
+from lab.paths import ROOT, state, typed_path, work_default
 from lab.process import attach
 from lab.server.work import container_user, prepare_work
 
@@ -68,7 +68,7 @@ def prepare(wish: Wish, command: tuple[str, ...], say: Say, *, dry_run: bool = F
         LabError: something it needs cannot be had.
     """
     choice = choose(wish.engine, wish.device)
-    work = (wish.work or work_default()).expanduser().absolute()
+    work = typed_path(str(wish.work or work_default()))
     if not dry_run:
         work = prepare_work(work)
         refuse_unfinished(choice)

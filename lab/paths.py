@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from lab.errors import LabError
+
 # The clone on a host; the folder with tasks.py and lab/ in the image.
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "docker" / "locks"
@@ -11,6 +13,22 @@ LOCKS = ROOT / "docker" / "locks"
 def state() -> Path:
     """The folder for environments, logs and sessions of this clone; `inv` chooses it."""
     return Path(os.environ.get("LAB_STATE") or ROOT / ".lab")
+
+
+def typed_path(text: str) -> Path:
+    """A path as a person typed it, absolute; `~` is the home, links stay as they were named.
+
+    Raises:
+        LabError: it names the home of a user that does not exist.
+    """
+    try:
+        return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - keeps links
+    except RuntimeError as error:
+        raise LabError(
+            f"There is no folder {text}.",
+            why="it names the home of a user that this machine does not know",
+            next_step="name the folder by its whole path",
+        ) from error
 
 
 def work_default() -> Path:

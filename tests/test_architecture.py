@@ -20,7 +20,7 @@ ROOMS = {
     "turn": set(),
     "errors": set(),
     "process": {"errors"},
-    "paths": set(),
+    "paths": {"errors"},
     "units": {"errors"},
     "engines": {"errors", "process", "records"},
     "gpu": {"errors", "process", "records"},

@@ -122,6 +122,8 @@ def build(request: BuildRequest, say: Callable[[str], None]) -> str:
     Raises:
         LabError: the build failed; the message tells disk, network and base image apart.
     """
+    if len(request.sources.folders) > 1:
+        say(f"of the wheelhouses, an image build takes {request.sources.folders[0]} alone")
     output = image_output(request, exact=keeps_exact())
     with _secrets(request.sources) as secrets:
         done = stream(build_arguments(request, secrets, output), _listener(request, say))

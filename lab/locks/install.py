@@ -3,6 +3,7 @@
 import platform
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,7 @@ def _make(
     if not _is_whole(folder):
         say(f"making an environment with Python {PYTHON} ...")
         shutil.rmtree(folder, ignore_errors=True)
-        if attach([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], env=variables):
+        if _call([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], variables):
             raise LabError(
                 f"No Python {PYTHON} for the lab's own environment could be had.",
                 why=(
@@ -93,7 +94,7 @@ def _make(
                 ),
             )
     say(f"installing the packages of the lock {' and '.join(locks)} ...")
-    if attach(install_arguments(uv, folder, locks, sources), env=variables):
+    if _call(install_arguments(uv, folder, locks, sources), variables):
         raise LabError(
             "The lab's packages could not be installed.",
             why="uv's words are above: no network, no space, or a file that is not the lock's",
@@ -105,6 +106,14 @@ def _make(
         )
     _give_lab(folder)
     (folder / "made-from.txt").write_text(_contents(locks), encoding="utf-8")
+
+
+def _call(argv: list[str], variables: dict[str, str]) -> int:
+    """Run uv on this terminal; Ctrl-C, which it takes for itself, is ours as well."""
+    code = attach(argv, env=variables)
+    if code == 128 + signal.SIGINT:
+        raise KeyboardInterrupt
+    return code
 
 
 def _give_lab(folder: Path) -> None:

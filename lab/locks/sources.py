@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import url2pathname
 
 TORCH_CPU_WHEEL = "torch-2.13.0+cpu-cp311-cp311-*.whl"
 
@@ -28,8 +29,7 @@ class PackageSources:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The wheelhouses that are folders on this machine."""
-        plain = (link.removeprefix("file://") for link in self.find_links if not _is_remote(link))
-        return tuple(Path(link).absolute() for link in plain)
+        return tuple(_folder(link) for link in self.find_links if not _is_remote(link))
 
     @property
     def remote_links(self) -> tuple[str, ...]:
@@ -40,6 +40,11 @@ class PackageSources:
     def holds_torch_cpu(self) -> bool:
         """Whether a wheelhouse has, or may have, the CPU wheel of torch."""
         return bool(self.remote_links) or any(any(f.glob(TORCH_CPU_WHEEL)) for f in self.folders)
+
+
+def _folder(link: str) -> Path:
+    plain = url2pathname(link.removeprefix("file://")) if link.startswith("file://") else link
+    return Path(plain).absolute()
 
 
 def _is_remote(link: str) -> bool:

@@ -16,5 +16,5 @@ def build_text(report: BuildReport) -> str:
         f"  built in  {report.duration_s:.0f} s",
     ]
     if report.identical:
-        lines.append("  identical  two builds from nothing gave this digest")
+        lines.append("  identical two builds from nothing gave this digest")
     return "\n".join(lines)

@@ -5,7 +5,8 @@ from lab.records.lock import LockReport
 
 def lock_text(report: LockReport) -> str:
     """The lines that `lock` prints: what changed, then the platforms."""
-    lines = [f"{len(report.changes)} changes" if report.changes else "no change"]
+    count = len(report.changes)
+    lines = [f"{count} change{'s' if count > 1 else ''}" if count else "no change"]
     for change in report.changes:
         if not change.before:
             lines.append(f"  {change.lock}: + {change.package} {change.after}")

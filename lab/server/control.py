@@ -17,7 +17,7 @@ from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.launch import Say, Wish, host_lock, refuse_unfinished, request_for
 from lab.locks.install import ensure_environment, environment_folder
-from lab.paths import ROOT, state, work_default
+from lab.paths import ROOT, state, typed_path, work_default
 from lab.records.session import Session
 from lab.server import address, background, container
 from lab.server.port import FIRST, check_port, free_ports, taken
@@ -95,7 +95,7 @@ def _same(wish: Wish, work: Path, session: Session) -> None:
 def plan(wish: Wish) -> str:
     """The command line, with its variables, that `start` would run; starts and makes nothing."""
     choice = choose(wish.engine, wish.device)
-    work = (wish.work or work_default()).expanduser().absolute()
+    work = typed_path(str(wish.work or work_default()))
     request = request_for(choice, wish, _START, work, lambda _: None, dry_run=True)
     port = wish.port or FIRST
     if choice.engine == "host":

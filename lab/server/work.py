@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.paths import typed_path
 
 
 def prepare_work(folder: Path) -> Path:
@@ -16,7 +17,7 @@ def prepare_work(folder: Path) -> Path:
     Raises:
         LabError: it is no folder, cannot be made, or cannot be written.
     """
-    path = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - keeps links as the user named them
+    path = typed_path(str(folder))
     if path.exists() and not path.is_dir():
         raise LabError(
             f"The work folder is a file: {path}",

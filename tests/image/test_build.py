@@ -277,7 +277,7 @@ def test_build_error_of_a_full_disk(root: Path, device: str) -> None:
     error = build_error(failed(text), a_request(root, device=device))
     assert error.what == f"The image for {device} could not be built."
     assert error.why == "the disk is full: no space left on device"
-    assert f"free {'4' if device == 'cpu' else '15'} GB" in error.next_step
+    assert f"free {'3' if device == 'cpu' else '15'} GB" in error.next_step
 
 
 @pytest.mark.parametrize(
