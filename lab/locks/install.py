@@ -15,6 +15,8 @@ from lab.paths import LOCKS, ROOT, state
 from lab.process import attach
 
 PYTHON = "3.11"  # the image's
+# Torch alone needs more. uv removes the package that did not fit, so some room is left.
+_LITTLE_BYTES = 1 << 30
 
 
 def uv_program() -> str:
@@ -43,7 +45,7 @@ def _contents(locks: tuple[str, ...]) -> str:
 def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
     """Make the environment where it is missing or its lock has changed; return its folder.
 
-    A run that is interrupted leaves no stamp, so that the next one goes on. Two at once take turns.
+    A run that is interrupted leaves no stamp, so that the next one starts over. Two at once take turns.
 
     Args:
         locks: names of locks that fit together, such as `cpu` and `dev`.
@@ -55,14 +57,14 @@ def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
     folder = environment_folder(*locks)
     if is_made(*locks):
         return folder
-    with _turn(folder, say):
+    with _turn(folder, say) as lock:
         if not is_made(*locks):
-            _make(folder, locks, read_sources(), say)
+            _make(folder, locks, read_sources(), say, lock)
     return folder
 
 
 @contextmanager
-def _turn(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+def _turn(folder: Path, say: Callable[[str], None]) -> Iterator[int]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(folder.name + ".lock").open("w") as file:
         try:
@@ -70,18 +72,26 @@ def _turn(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         except OSError:
             say("another command is making the environment; waiting for it ...")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
 def _make(
-    folder: Path, locks: tuple[str, ...], sources: PackageSources, say: Callable[[str], None]
+    folder: Path,
+    locks: tuple[str, ...],
+    sources: PackageSources,
+    say: Callable[[str], None],
+    keep: int,
 ) -> None:
-    (folder / "made-from.txt").unlink(missing_ok=True)
     uv, variables = uv_program(), uv_environment(sources)
-    if not (folder / "bin" / "python").exists():
+    stamp = folder / "made-from.txt"
+    whole = stamp.exists()
+    stamp.unlink(missing_ok=True)
+    # What an install that was killed, or met a full disk, leaves is not mended: uv takes half a package for a
+    # whole one, and without pyvenv.cfg, which it writes last, bin/python is the machine's own Python.
+    if not whole:
         say(f"making an environment with Python {PYTHON} ...")
         shutil.rmtree(folder, ignore_errors=True)
-        if attach([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], env=variables):
+        if _uv([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], variables, keep):
             raise LabError(
                 f"No Python {PYTHON} for the lab's own environment could be had.",
                 why=f"the image has Python {PYTHON}, and the host's must be the same; uv found none and"
@@ -90,15 +100,29 @@ def _make(
                 " python3.11 - macOS: brew install python@3.11), or let uv reach the network",
             )
     say(f"installing the packages of the lock {' and '.join(locks)} ...")
-    if attach(install_arguments(uv, folder, locks, sources), env=variables):
+    if _uv(install_arguments(uv, folder, locks, sources), variables, keep):
+        free = shutil.disk_usage(folder).free
         raise LabError(
             "The lab's packages could not be installed.",
-            why="uv's words are above: no network, no space, or a file that is not the lock's",
+            why=f"the disk is full, or nearly: {free >> 20} MB are free at {folder.parent}"
+            if free < _LITTLE_BYTES
+            else "uv's words are above: no network, no space, or a file that is not the lock's",
             next_step=f"check the network and the free space at {folder.parent}, then run the same command"
             " again; behind a private CA set SSL_CERT_FILE, for a folder of wheels PIP_FIND_LINKS",
         )
     _give_lab(folder)
     (folder / "made-from.txt").write_text(_contents(locks), encoding="utf-8")
+
+
+def _uv(argv: list[str], variables: dict[str, str], keep: int) -> int:
+    """Run uv on this terminal and return its exit code; Ctrl-C, which ended it, ends us too.
+
+    It holds the turn as well: where we are killed, it goes on, and the next command waits for it.
+    """
+    code = attach(argv, env=variables, keep=keep)
+    if code == 130:
+        raise KeyboardInterrupt
+    return code
 
 
 def _give_lab(folder: Path) -> None:
