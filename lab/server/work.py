@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import LabError, of_full_disk
 
 
 def prepare_work(folder: Path) -> Path:
@@ -16,21 +16,37 @@ def prepare_work(folder: Path) -> Path:
     Raises:
         LabError: it is no folder, cannot be made, or cannot be written.
     """
-    path = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - keeps links as the user named them
-    if path.exists() and not path.is_dir():
+    path = Path(os.path.abspath(_at_home(folder)))  # noqa: PTH100 - keeps links as the user named them
+    if _exists(path) and not path.is_dir():
         raise LabError(
             f"The work folder is a file: {path}",
             why="the lab keeps a student's notebooks in a folder",
             next_step="name another one with --work FOLDER",
         )
-    if not path.exists():
+    if not _exists(path):
         _make(path)
     _check_writable(path)
     return path
 
 
+def _exists(path: Path) -> bool:
+    """Whether there is such a path, as far as this user may look; pathlib raises where they may not."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def _at_home(folder: Path) -> Path:
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise LabError(
+            f"There is no home for the work folder: {folder}",
+            why="this machine has no user of that name",
+            next_step="name the folder in full: --work /path/to/folder",
+        ) from error
+
+
 def _make(path: Path) -> None:
-    missing = [p for p in (path, *path.parents) if not p.exists()]
+    missing = [p for p in (path, *path.parents) if not _exists(p)]
     try:
         path.mkdir(parents=True)
     except OSError as error:
@@ -47,8 +63,8 @@ def _make(path: Path) -> None:
 
 def _check_writable(path: Path) -> None:
     try:
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(bytes(4096))  # a full disk still takes an empty file
     except OSError as error:
         raise LabError(
             f"The work folder cannot be written: {path}",
@@ -62,7 +78,9 @@ def _remedy(path: Path, error: OSError) -> str:
         return f"make it yours: sudo chown -R $(id -u):$(id -g) '{path}' - or name another: --work FOLDER"
     if isinstance(error, PermissionError):
         return f"allow writing: chmod u+rwx '{path}' - or name another folder: --work FOLDER"
-    return "free some space there, or name another folder: --work FOLDER"
+    if of_full_disk(error):
+        return "free some space there, or name another folder: --work FOLDER"
+    return "name another folder: --work FOLDER"
 
 
 def _owner(path: Path) -> str:
