@@ -12,6 +12,8 @@ from invoke import Context, Exit, task
 if TYPE_CHECKING:
     from msgspec import Struct
 
+    from lab.errors import LabError
+
 # `invoke TASK` with an invoke of the user's own is the same as `./inv TASK`: the runner's own
 # environment has what lab imports, at the versions of the lock.
 if "LAB_RUNNER" not in os.environ and Path(sys.argv[0]).name in ("inv", "invoke", "__main__.py"):
@@ -39,27 +41,37 @@ def command(body: Callable[..., None]) -> Any:
 
     @wraps(body)
     def checked(context: Context, **arguments: Any) -> None:
-        from lab.errors import LabError
+        from lab.errors import LabError, of_full_disk
 
         try:
             body(context, **arguments)
         except LabError as error:
-            say(str(error))
-            if arguments.get("json"):
-                from lab.records.error import of_error
-                from lab.records.save import to_json
-
-                print(to_json(of_error(error)))
-            raise Exit(code=error.exit_code) from error
+            raise _refuse(error, json=bool(arguments.get("json"))) from error
         except KeyboardInterrupt as error:
             say("interrupted")
             raise Exit(code=130) from error
         except BrokenPipeError as error:  # the reader has gone: `inv logs | head`
             sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the process ends
             raise Exit(code=141) from error
+        except OSError as error:
+            full = of_full_disk(error)
+            if full is None:
+                raise
+            raise _refuse(full, json=bool(arguments.get("json"))) from error
 
     # Invoke reads the names and defaults of the arguments from the function that it is given.
     return checked
+
+
+def _refuse(error: "LabError", *, json: bool) -> Exit:
+    """Show an error, as JSON too where that was asked for; returns the end of the process."""
+    say(str(error))
+    if json:
+        from lab.records.error import of_error
+        from lab.records.save import to_json
+
+        print(to_json(of_error(error)))
+    return Exit(code=error.exit_code)
 
 
 def _publish(
@@ -150,7 +162,7 @@ def stop_lab(context: Context, json: bool = False, output: str = "") -> None:
     from lab.server import control
 
     before = control.stop(say)
-    text = f"The lab has stopped; its files are in {before.work}."
+    text = f"The lab has stopped; its files are in {before.work or 'the work folder'}."
     if before.state == "stopped":
         text = "No lab was running."
     after = replace(before, state="stopped", url=None, ssh=None)

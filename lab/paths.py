@@ -25,9 +25,9 @@ def typed_path(text: str) -> Path:
         return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - keeps links
     except RuntimeError as error:
         raise LabError(
-            f"There is no folder {text}.",
-            why="it names the home of a user that this machine does not know",
-            next_step="name the folder by its whole path",
+            f"There is no home for the folder: {text}",
+            why="this machine has no user of that name",
+            next_step="name the folder in full: /path/to/folder",
         ) from error
 
 

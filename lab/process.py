@@ -39,6 +39,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stdin: str = "",
+    keep: int | None = None,
 ) -> Finished:
     """Run a command to its end and keep what it wrote; never raises for a bad exit code.
 
@@ -48,6 +49,7 @@ def run(
         env: variables set on top of this process's own.
         cwd: the folder it runs in.
         stdin: what it reads on standard input.
+        keep: number of an open file that it inherits; a lock on it lasts until both have ended.
 
     Returns:
         The finished process. A program that does not exist has code 127, one that may not be run
@@ -57,6 +59,7 @@ def run(
         done = subprocess.run(
             list(argv), input=stdin, capture_output=True, text=True, errors="replace",
             timeout=timeout_s, env={**os.environ, **(env or {})}, cwd=cwd, check=False,
+            pass_fds=() if keep is None else (keep,),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return _not_finished(argv, 124, f"no answer within {timeout_s:g} s")
@@ -107,19 +110,34 @@ def stream(
 
 
 def attach(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    keep: int | None = None,
 ) -> int:
     """Run a command on this terminal: its streams are ours, Ctrl-C is its own to handle.
+
+    Args:
+        argv: the program and its arguments.
+        env: variables set on top of this process's own.
+        cwd: the folder it runs in.
+        keep: number of an open file that it inherits; a lock on it lasts until both have ended.
 
     Returns:
         Its exit code; 128 + the signal's number when a signal ended it, as a shell says it.
     """
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.getsignal(signal.SIGINT)
+    early: list[int] = []
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, _: early.append(number))
     try:
         process = subprocess.Popen(
             list(argv), env={**os.environ, **(env or {})}, cwd=cwd,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            pass_fds=() if keep is None else (keep,),
         )  # fmt: skip
+        if early:  # it came before there was anybody to hear it
+            process.send_signal(signal.SIGINT)
         code = process.wait()
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)

@@ -111,11 +111,12 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """`./inv` of this checkout, with a state folder of its own."""
+    """`./inv` of this checkout, with a state folder of its own; `prefix` is what it is run by."""
 
     state: Path
     root: Path = ROOT
     env: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
 
     def variables(self, **env: str) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
@@ -125,7 +126,8 @@ class CommandLine:
         self, *words: str, timeout: float = 600, cwd: Path | None = None, **env: str
     ) -> Result:
         done = subprocess.run(
-            [str(self.root / "inv"), *words], capture_output=True, text=True, timeout=timeout,
+            [*self.prefix, str(self.root / "inv"), *words],
+            capture_output=True, text=True, timeout=timeout,
             env=self.variables(**env), cwd=cwd or self.root, check=False,
         )  # fmt: skip
         return Result(code=done.returncode, out=done.stdout, err=done.stderr)
@@ -133,7 +135,8 @@ class CommandLine:
     def begin(self, *words: str, **env: str) -> subprocess.Popen[str]:
         """Start a command and leave it running, in a process group of its own."""
         return subprocess.Popen(
-            [str(self.root / "inv"), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [*self.prefix, str(self.root / "inv"), *words],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, env=self.variables(**env), cwd=self.root, start_new_session=True,
         )  # fmt: skip
 

@@ -137,7 +137,7 @@ def image_output(request: BuildRequest, *, exact: bool) -> str:
     one."""
     names = f"{request.tag},{NAME}:{request.device}"
     if exact:
-        return f'type=image,"name={names}",unpack=true,{_compression(request)}'
+        return f'type=image,"name={names}",oci-mediatypes=true,unpack=true,{_compression(request)}'
     return f'type=docker,"name={names}"'  # the older store compresses only when it pushes
 
 

@@ -15,6 +15,8 @@ from lab.process import attach
 from lab.turn import turn
 
 PYTHON = "3.11"  # the image's
+# Torch alone needs more. uv removes the package that did not fit, so some room is left.
+_LITTLE_BYTES = 1 << 30
 
 
 def uv_program() -> str:
@@ -54,7 +56,8 @@ def _contents(locks: tuple[str, ...]) -> str:
 def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
     """Make the environment where it is missing or its lock has changed; return its folder.
 
-    A run that is interrupted leaves no stamp, so that the next one goes on. Two at once take turns.
+    A run that is interrupted leaves no stamp, so that the next one starts over. Two at once take
+    turns.
 
     Args:
         locks: names of locks that fit together, such as `cpu` and `dev`.
@@ -67,21 +70,30 @@ def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
     if is_made(*locks):
         return folder
     waiting = "another command is making the environment; waiting for it ..."
-    with turn(folder.with_name(folder.name + ".lock"), waiting, say):
+    with turn(folder.with_name(folder.name + ".lock"), waiting, say) as lock:
         if not is_made(*locks):
-            _make(folder, locks, read_sources(), say)
+            _make(folder, locks, read_sources(), say, lock)
     return folder
 
 
 def _make(
-    folder: Path, locks: tuple[str, ...], sources: PackageSources, say: Callable[[str], None]
+    folder: Path,
+    locks: tuple[str, ...],
+    sources: PackageSources,
+    say: Callable[[str], None],
+    keep: int,
 ) -> None:
-    (folder / "made-from.txt").unlink(missing_ok=True)
     uv, variables = uv_program(), uv_environment(sources)
-    if not _is_whole(folder):
+    stamp = folder / "made-from.txt"
+    whole = stamp.exists() and _is_whole(folder)
+    stamp.unlink(missing_ok=True)
+    # What an install that was killed, or met a full disk, leaves is not mended: uv takes half a
+    # package for a whole one, and without pyvenv.cfg, which it writes last, bin/python is the
+    # machine's own Python.
+    if not whole:
         say(f"making an environment with Python {PYTHON} ...")
         shutil.rmtree(folder, ignore_errors=True)
-        if _call([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], variables):
+        if _uv([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], variables, keep):
             raise LabError(
                 f"No Python {PYTHON} for the lab's own environment could be had.",
                 why=(
@@ -94,10 +106,14 @@ def _make(
                 ),
             )
     say(f"installing the packages of the lock {' and '.join(locks)} ...")
-    if _call(install_arguments(uv, folder, locks, sources), variables):
+    if _uv(install_arguments(uv, folder, locks, sources), variables, keep):
+        free = shutil.disk_usage(folder).free
+        why = "uv's words are above: no network, no space, or a file that is not the lock's"
+        if free < _LITTLE_BYTES:
+            why = f"the disk is full, or nearly: {free >> 20} MB are free at {folder.parent}"
         raise LabError(
             "The lab's packages could not be installed.",
-            why="uv's words are above: no network, no space, or a file that is not the lock's",
+            why=why,
             next_step=(
                 f"check the network and the free space at {folder.parent}, then run the same"
                 " command again; behind a private CA set SSL_CERT_FILE, for a folder of wheels"
@@ -108,9 +124,12 @@ def _make(
     (folder / "made-from.txt").write_text(_contents(locks), encoding="utf-8")
 
 
-def _call(argv: list[str], variables: dict[str, str]) -> int:
-    """Run uv on this terminal; Ctrl-C, which it takes for itself, is ours as well."""
-    code = attach(argv, env=variables)
+def _uv(argv: list[str], variables: dict[str, str], keep: int) -> int:
+    """Run uv on this terminal and return its exit code; Ctrl-C, which ended it, ends us too.
+
+    It holds the turn as well: where we are killed, it goes on, and the next command waits for it.
+    """
+    code = attach(argv, env=variables, keep=keep)
     if code == 128 + signal.SIGINT:
         raise KeyboardInterrupt
     return code

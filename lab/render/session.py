@@ -16,10 +16,10 @@ def session_text(session: Session) -> str:
         f"The lab is {session.state}" + (f": {session.note}" if session.note else "") + ".",
         f"  address  {session.url or 'not known'}",
         f"  engine   {session.engine}",
-        f"  device   {session.device}",
+        *([f"  device   {session.device}"] if session.device else []),
         *([f"  image    {session.image}"] if session.image else []),
-        f"  work     {session.work}",
-        f"  since    {session.started_utc}",
+        *([f"  work     {session.work}"] if session.work else []),
+        *([f"  since    {session.started_utc}"] if session.started_utc else []),
     ]
     if session.ssh:
         lines += ["  from your own machine, first:", f"    {session.ssh}"]

@@ -22,6 +22,8 @@ from lab.errors import LabError
 from lab.paths import ROOT, state
 from lab.process import start_background
 
+_FIELDS = {"token", "port", "pid", "started", "work", "device", "runtime"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
@@ -63,21 +65,23 @@ def find(timeout_s: float = 0) -> Background | None:
     """Find the running server; waits for one that is being born to describe itself."""
     end = time.monotonic() + timeout_s
     while is_held():
+        written = (folder() / "session.json").exists()
         secret = _read()
         if secret is not None:
             return _describe(secret)
-        if time.monotonic() > end:
-            return None
+        if written or time.monotonic() > end:
+            return None  # it is written all at once: one that cannot be read now never can be
         time.sleep(0.05)
     return None
 
 
 def _read() -> dict[str, Any] | None:
+    """What the server wrote of itself; None where there is nothing, or nothing that can be read."""
     try:
-        content: dict[str, Any] = json.loads((folder() / "session.json").read_text("utf-8"))
+        content = json.loads((folder() / "session.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return content
+    return content if isinstance(content, dict) and content.keys() >= _FIELDS else None
 
 
 def _describe(secret: dict[str, Any]) -> Background:
@@ -86,6 +90,27 @@ def _describe(secret: dict[str, Any]) -> Background:
         pid=secret["pid"], port=secret["port"], token=secret["token"], work=secret["work"],
         device=secret["device"], started_utc=started, runtime=secret["runtime"],
     )  # fmt: skip
+
+
+def lost() -> list[int]:
+    """Process numbers of servers of this state folder, found without its files.
+
+    Their session file cannot be read, or the folder was removed under them: they go on all the
+    same.
+    """
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "lab.server.start" not in process.cmdline()[:4]:
+                continue
+            env = process.environ()
+            if env.get("LAB_STATE") == str(state()) and env.get("LAB_RUNNER") != "image":
+                found.append(process.pid)
+        except psutil.Error:  # it has ended, or is another user's
+            continue
+    return found
 
 
 def arguments(request: LaunchRequest, environment: Path, port: int) -> list[str]:
@@ -110,6 +135,8 @@ def start(request: LaunchRequest, environment: Path, port: int) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with log_file().open("wb") as log:
             log_file().chmod(0o600)
+            log.write(b"the lab's server, on port %d\n" % port)
+            log.flush()  # a full disk is found out here, not by a server that cannot even say so
             return start_background(argv, log=log, env=env, cwd=request.work, keep=lock)
     except BlockingIOError as error:
         raise LabError(
@@ -123,21 +150,24 @@ def start(request: LaunchRequest, environment: Path, port: int) -> int:
 
 def clear_remains() -> None:
     """Remove what a server leaves that was killed: its token and its sockets' folder."""
-    secret = _read()
-    if secret is None or is_held():
+    if is_held():
         return
-    runtime = Path(secret.get("runtime", ""))
+    secret = _read()
+    if secret is None:
+        (folder() / "session.json").unlink(missing_ok=True)
+        return
+    runtime = Path(secret["runtime"])
     if runtime.name.startswith("lab-"):
         shutil.rmtree(runtime, ignore_errors=True)
     (folder() / "session.json").unlink(missing_ok=True)
 
 
-def stop(server: Background, grace_s: float = 10) -> None:
+def stop(pid: int, grace_s: float = 10) -> None:
     """End the server gently, then by force; its kernels and terminals go with it."""
     import psutil
 
     try:
-        main = psutil.Process(server.pid)
+        main = psutil.Process(pid)
         family = [main, *main.children(recursive=True)]
     except psutil.NoSuchProcess:
         family = []

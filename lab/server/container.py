@@ -27,6 +27,7 @@ class Container:
     program: str
     id: str
     running: bool
+    status: str
     health: str
     exit_code: int
     image: str
@@ -66,7 +67,8 @@ def _describe(program: str, container_id: str) -> Container | None:
     published = next(iter(bindings.values()), None) or [{"HostPort": "0"}]
     return Container(
         program=program, id=container_id, running=bool(status["Running"]),
-        health=status.get("Health", {}).get("Status", ""), exit_code=status["ExitCode"],
+        status=status.get("Status", ""), health=status.get("Health", {}).get("Status", ""),
+        exit_code=status["ExitCode"],
         image=found["Config"]["Image"], device=labels.get("pytorch-lab.device", "cpu"),
         work=labels.get("pytorch-lab.work", ""), port=int(published[0]["HostPort"] or 0),
         started_utc=_seconds(status["StartedAt"]),
@@ -78,18 +80,26 @@ def _seconds(moment: str) -> str:
     return moment[:19] + "Z"
 
 
-def up(request: LaunchRequest, program: str, port: int) -> None:
+def up(request: LaunchRequest, program: str, port: int, keep: int) -> None:
     """Start the service; whatever an earlier, killed start left behind is replaced.
+
+    Args:
+        request: what to start.
+        program: docker or podman.
+        port: to publish on.
+        keep: the open lock of the start, which compose holds too: where the start is killed, the
+        next
+            command waits for compose instead of overlooking the container that it is making.
 
     Raises:
         PortTaken: another program was quicker.
         LabError: the engine refused; its words are in the message.
     """
     if program == "podman":
-        done = run(serve_arguments(project(), request, port), timeout_s=300)
+        done = run(serve_arguments(project(), request, port), timeout_s=300, keep=keep)
     else:
         argv = compose_up_arguments(str(ROOT), project(), request, program)
-        done = run(argv, env=compose_environment(request, port), timeout_s=300)
+        done = run(argv, env=compose_environment(request, port), timeout_s=300, keep=keep)
     if not done.ok:
         raise _refused(done.stderr, request, port)
 

@@ -5,6 +5,7 @@ import contextlib
 import shlex
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ from lab.server.port import FIRST, check_port, free_ports, taken
 from lab.server.work import prepare_work
 from lab.turn import turn
 
+_AGAIN_S = 5  # a server that computes answers late; one that hangs, never
 _READY_S = 120  # a start takes seconds, on a cold and slow disk many; past this it hangs
 _START = ("python", "-m", "lab.server.start")
 
@@ -35,9 +37,11 @@ def start(wish: Wish, say: Say) -> Session:
         LabError: it could not be started, or one runs that is not the one wished for.
     """
     work = prepare_work(wish.work or work_default())
-    with _turn(say):
+    with _turn(say) as lock:
         session = _status_for_start(wish, say)
-        if session.state in ("running", "unhealthy"):
+        if session.state == "unhealthy":
+            session = _recover(session, say)
+        if session.state == "running":
             _same(wish, work, session)
             return session
         if session.state == "ended":
@@ -45,13 +49,14 @@ def start(wish: Wish, say: Say) -> Session:
         choice = choose(wish.engine, wish.device)
         say(choice.why)
         refuse_unfinished(choice)
+        if wish.port is not None:
+            check_port(wish.port)  # before minutes are spent on an image
         started = time.monotonic()
         request = request_for(choice, wish, _START, work, say, dry_run=False)
         if choice.engine == "host":
-            _start_background(choice, request, wish, say)
+            session = _start_background(choice, request, wish, say)
         else:
-            _start_container(choice, request, wish, say)
-        session = _wait_until_ready(choice, say)
+            session = _start_container(choice, request, wish, say, lock)
         say(f"ready after {time.monotonic() - started:.1f} s")
         return session
 
@@ -67,7 +72,7 @@ def _status_for_start(wish: Wish, say: Say) -> Session:
         return Session(state="stopped")
 
 
-def _turn(say: Say) -> contextlib.AbstractContextManager[None]:
+def _turn(say: Say) -> contextlib.AbstractContextManager[int]:
     """One start at a time: a second one waits, and then finds the lab of the first."""
     waiting = "another command is starting or stopping the lab; waiting for it ..."
     return turn(state() / "start.lock", waiting, say)
@@ -92,6 +97,39 @@ def _same(wish: Wish, work: Path, session: Session) -> None:
         )
 
 
+def _recover(session: Session, say: Say) -> Session:
+    """Wait for a lab whose page does not answer yet: the command that started it may have been
+    killed.
+
+    Raises:
+        LabError: it does not answer; ending it is the person's to decide, for its kernels may
+        compute.
+    """
+    if session.url is not None:
+        say("a lab runs already; waiting for its page ...")
+        end = time.monotonic() + max(_AGAIN_S, _READY_S - _age_s(session))
+        while time.monotonic() < end:
+            if answers(session):
+                return replace(session, state="running", note=None)
+            if status().state != "unhealthy":
+                return status()
+            time.sleep(0.1)
+    raise LabError(
+        "A lab runs already, but its page does not answer.",
+        why=session.note or f"nothing came from port {session.port}",
+        next_step=(
+            "./inv logs shows what it said; ./inv stop ends it, saved files stay, and ./inv lab"
+            " then starts anew"
+        ),
+    )
+
+
+def _age_s(session: Session) -> float:
+    """How long ago a lab was started, in seconds."""
+    started = datetime.fromisoformat(session.started_utc or "1970-01-01T00:00:00+00:00")
+    return max((datetime.now(UTC) - started).total_seconds(), 0)
+
+
 def plan(wish: Wish) -> str:
     """The command line, with its variables, that `start` would run; starts and makes nothing."""
     choice = choose(wish.engine, wish.device)
@@ -110,25 +148,29 @@ def plan(wish: Wish) -> str:
     return shlex.join(["env", *(f"{name}={value}" for name, value in variables.items()), *argv])
 
 
-def _start_container(choice: Choice, request: LaunchRequest, wish: Wish, say: Say) -> None:
+def _start_container(
+    choice: Choice, request: LaunchRequest, wish: Wish, say: Say, lock: int
+) -> Session:
     _remember(choice.engine)
     say("starting the container ...")
-    _on_a_port(wish, lambda port: container.up(request, choice.engine, port))
+
+    def begin(port: int) -> Session:
+        container.up(request, choice.engine, port, lock)
+        return _wait_until_ready(choice, say)
+
+    return _on_a_port(wish, begin)
 
 
-def _on_a_port(wish: Wish, begin: Callable[[int], object]) -> None:
+def _on_a_port(wish: Wish, begin: Callable[[int], Session]) -> Session:
     """Start on the port asked for, or on the first free one that nobody snatches."""
     if wish.port is not None:
-        check_port(wish.port)
         try:
-            begin(wish.port)
-            return
+            return begin(wish.port)
         except container.PortTaken as error:
             raise taken(wish.port) from error
     for port in free_ports():
         with contextlib.suppress(container.PortTaken):
-            begin(port)
-            return
+            return begin(port)
     raise LabError(
         "No free port was found.",
         why="every port that was tried from 8888 on is in use",
@@ -136,10 +178,15 @@ def _on_a_port(wish: Wish, begin: Callable[[int], object]) -> None:
     )
 
 
-def _start_background(choice: Choice, request: LaunchRequest, wish: Wish, say: Say) -> None:
+def _start_background(choice: Choice, request: LaunchRequest, wish: Wish, say: Say) -> Session:
     environment = ensure_environment(host_lock(choice), say=say)
     say("starting the server ...")
-    _on_a_port(wish, lambda port: background.start(request, environment, port))
+
+    def begin(port: int) -> Session:
+        background.start(request, environment, port)
+        return _wait_until_ready(choice, say)
+
+    return _on_a_port(wish, begin)
 
 
 def _wait_until_ready(choice: Choice, say: Say) -> Session:
@@ -197,9 +244,13 @@ def _log_end(choice: Choice) -> str:
 
 def _died(choice: Choice, session: Session | None) -> LabError:
     note = f"; {session.note}" if session and session.note else ""
-    return LabError(
+    log = _log_end(choice)
+    # The server listens a second after we looked for a free port; jupyter_server says it in these
+    # words.
+    kind = container.PortTaken if "could not be started because port" in log else LabError
+    return kind(
         "The lab ended before its page answered.",
-        why=f"the end of its log{note}:\n{_log_end(choice)}",
+        why=f"the end of its log{note}:\n{log}",
         next_step="./inv doctor looks for the known causes; ./inv logs shows the whole log",
     )
 
@@ -212,8 +263,13 @@ def _of_container(found: container.Container | None) -> Session:
         device=found.device, image=found.image, work=found.work, port=found.port,
         started_utc=found.started_utc, container=found.id[:12],
     )  # fmt: skip
+    if found.status == "created":
+        return replace(base, note="its start was interrupted")
     if not found.running:
         return base
+    if found.status == "paused":
+        note = f"its container is paused; `{found.program} unpause {found.id[:12]}` lets it go on"
+        return replace(base, state="unhealthy", note=note)
     secret = container.read_secret(found.program, found.id)
     if secret is None:
         gone = container.find(found.program)
@@ -243,6 +299,9 @@ def status() -> Session:
         LabError: it was started in a container, and its engine does not answer now.
     """
     found = _of_background(background.find(timeout_s=10))
+    if found.state == "stopped" and (numbers := background.lost()):
+        note = "its session file is gone or cannot be read"
+        return Session(state="unhealthy", engine="host", pid=numbers[0], note=note)
     if found.state == "stopped":
         engine = _remembered()
         if engine:
@@ -281,12 +340,11 @@ def stop(say: Say) -> Session:
         if session.state != "stopped" and (busy := busy_kernels(session)):
             say(f"{busy} kernel(s) still compute; what they have not saved ends with them")
         server = background.find()
-        if server:
-            background.stop(server)
+        for number in [server.pid] if server else background.lost():
+            background.stop(number)
         background.clear_remains()
         if engine := _remembered():
-            remains = _look(engine)
-            if remains:
+            while remains := _look(engine):  # a start that was killed may leave a second one
                 container.remove(remains)
             _forget()
         return session

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import LabError, of_full_disk
 from lab.paths import typed_path
 
 
@@ -18,20 +18,26 @@ def prepare_work(folder: Path) -> Path:
         LabError: it is no folder, cannot be made, or cannot be written.
     """
     path = typed_path(str(folder))
-    if path.exists() and not path.is_dir():
+    if _exists(path) and not path.is_dir():
         raise LabError(
             f"The work folder is a file: {path}",
             why="the lab keeps a student's notebooks in a folder",
             next_step="name another one with --work FOLDER",
         )
-    if not path.exists():
+    if not _exists(path):
         _make(path)
     _check_writable(path)
     return path
 
 
+def _exists(path: Path) -> bool:
+    """Whether there is such a path, as far as this user may look; pathlib raises where they may
+    not."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def _make(path: Path) -> None:
-    missing = [p for p in (path, *path.parents) if not p.exists()]
+    missing = [p for p in (path, *path.parents) if not _exists(p)]
     try:
         path.mkdir(parents=True)
     except OSError as error:
@@ -48,8 +54,8 @@ def _make(path: Path) -> None:
 
 def _check_writable(path: Path) -> None:
     try:
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(bytes(4096))  # a full disk still takes an empty file
     except OSError as error:
         raise LabError(
             f"The work folder cannot be written: {path}",
@@ -68,7 +74,9 @@ def _remedy(path: Path, error: OSError) -> str:
         )
     if isinstance(error, PermissionError):
         return f"allow writing: chmod u+rwx '{path}' - or name another folder: --work FOLDER"
-    return "free some space there, or name another folder: --work FOLDER"
+    if of_full_disk(error):
+        return "free some space there, or name another folder: --work FOLDER"
+    return "name another folder: --work FOLDER"
 
 
 def _owner(path: Path) -> str:
