@@ -328,7 +328,7 @@ def tools_without_python(folder: Path) -> str:
     """A PATH with all that the script calls, except any Python."""
     folder.mkdir()
     for name in (
-        "cat", "cksum", "cmp", "cp", "cut", "dirname", "mkdir", "rm", "sh", "sleep", "tail",
+        "cat", "cksum", "cmp", "cp", "cut", "dirname", "mkdir", "mv", "rm", "sh", "sleep", "tail",
         "uname",
     ):  # fmt: skip
         found = shutil.which(name)

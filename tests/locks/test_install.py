@@ -114,7 +114,7 @@ def test_environments_of_two_locks_are_two(uv: Uv) -> None:
 
 
 @pytest.mark.parametrize("step", ["sync", "killed-in-sync"])
-def test_interrupted_install_leaves_no_stamp_and_the_next_goes_on(uv: Uv, step: str) -> None:
+def test_interrupted_install_leaves_no_stamp_and_the_next_starts_over(uv: Uv, step: str) -> None:
     uv.fails_at(step)
     with pytest.raises(LabError) as caught:
         ensure_environment("cpu", say=say_nothing)
@@ -124,7 +124,7 @@ def test_interrupted_install_leaves_no_stamp_and_the_next_goes_on(uv: Uv, step: 
     uv.fails_at("")
     ensure_environment("cpu", say=say_nothing)
     assert is_made("cpu")
-    assert uv.calls == ["venv", "pip sync", "pip sync"]
+    assert uv.calls == ["venv", "pip sync", "venv", "pip sync"]
 
 
 def test_renewal_that_fails_takes_the_old_stamp_away(uv: Uv, locks: Path) -> None:
