@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable
 
+from lab.errors import LabError
 from lab.locks.install import ensure_environment
 from lab.paths import ROOT, state
 from lab.process import attach
 
 _LOCKS = ("cpu", "dev")
+_NO_TESTS = 5  # pytest's exit code
 
 
 def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
@@ -19,10 +21,19 @@ def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
         pytest's -k.
         verbose: name every test.
         say: takes lines of progress.
+
+    Raises:
+        LabError: no test matches.
     """
     python = ensure_environment(*_LOCKS, say=say) / "bin" / "python"
     argv = [str(python), "-m", "pytest", *(["-v"] if verbose else []), *_selection(only)]
     code = attach(argv, cwd=ROOT, env=_variables())
+    if code == _NO_TESTS and only:
+        raise LabError(
+            f"No test matches {only!r}.",
+            why="it is no folder or file of tests/, no marker, and no words of a test's name",
+            next_step="see tests/ for the folders, CONTRIBUTING.md for the markers",
+        )
     return 3 if code == 1 else code
 
 
