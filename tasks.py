@@ -133,7 +133,7 @@ def start_lab(
     from lab.server import control
     from lab.server.browser import open_page
     from lab.server.port import parse_port
-    from lab.units import parse_bytes
+    from lab.units import parse_memory
 
     wish = Wish(
         work=_path(work),
@@ -142,7 +142,7 @@ def start_lab(
         device=device,
         image=image or None,
         base=base,
-        memory_bytes=parse_bytes(memory) if memory else None,
+        memory_bytes=parse_memory(memory) if memory else None,
     )
     if dry_run:
         print(control.plan(wish))
@@ -187,7 +187,7 @@ def logs(context: Context, follow: bool = False) -> None:
     from lab.process import attach
     from lab.server import control
 
-    code = attach(control.logs_arguments(follow))
+    code = attach(control.logs_arguments(follow), merged=True)
     if code:
         raise Exit(code=130 if code == 130 else 2)
 
@@ -214,15 +214,17 @@ def shell(
     base: str = "",
     dry_run: bool = False,
 ) -> None:
-    """Open a terminal in the lab's environment, in the work folder.
+    """Open a terminal in the lab's environment, in the work folder; those of the lab that runs.
 
     Example: ./inv shell --command "python -c 'import torch; print(torch.__version__)'"
     """
     import shlex
 
     from lab.launch import Wish, prepare
+    from lab.server import control
 
     wish = Wish(work=_path(work), engine=engine, device=device, image=image or None, base=base)
+    wish = control.like_running(wish)
     words = ("bash", "-c", command) if command else ("bash",)
     launched = prepare(wish, words, say, dry_run=dry_run)
     if dry_run:
@@ -235,7 +237,7 @@ def shell(
 
 @task(
     help={
-        "device": "which image: cpu, cuda or all (default: cpu)",
+        "device": "which image: cpu or cuda (default: cpu)",
         "check": "build twice from nothing and compare digests; names the file that differs",
         "base": _BASE,
         "platform": "build for another platform, such as linux/arm64 (needs its emulation)",

@@ -10,6 +10,8 @@ from lab.process import attach
 
 _LOCKS = ("cpu", "dev")
 _NO_TESTS = 5  # pytest's exit code
+# pytest's: a test failed, interrupted, internal error, wrong words, no test
+_EXIT_CODES = {1: 3, 2: 130, 3: 2, 4: 2, 5: 2}
 
 
 def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
@@ -34,7 +36,7 @@ def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
             why="it is no folder or file of tests/, no marker, and no words of a test's name",
             next_step="see tests/ for the folders, CONTRIBUTING.md for the markers",
         )
-    return 3 if code == 1 else code
+    return _EXIT_CODES.get(code, code)
 
 
 def _selection(only: str) -> list[str]:

@@ -115,6 +115,7 @@ def attach(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     keep: int | None = None,
+    merged: bool = False,
 ) -> int:
     """Run a command on this terminal: its streams are ours, Ctrl-C is its own to handle.
 
@@ -123,6 +124,7 @@ def attach(
         env: variables set on top of this process's own.
         cwd: the folder it runs in.
         keep: number of an open file that it inherits; a lock on it lasts until both have ended.
+        merged: its standard error goes to our standard output.
 
     Returns:
         Its exit code; 128 + the signal's number when a signal ended it, as a shell says it.
@@ -134,7 +136,7 @@ def attach(
     try:
         process = subprocess.Popen(
             list(argv), env={**os.environ, **(env or {})}, cwd=cwd,
-            pass_fds=() if keep is None else (keep,),
+            pass_fds=() if keep is None else (keep,), stderr=subprocess.STDOUT if merged else None,
         )  # fmt: skip
         if early:  # it came before there was anybody to hear it
             process.send_signal(signal.SIGINT)

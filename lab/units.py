@@ -9,6 +9,25 @@ _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmgt]?)(?:i?b)?")
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
+LEAST_MEMORY_BYTES = 256 << 20  # JupyterLab alone takes 200 MB
+
+
+def parse_memory(text: str) -> int:
+    """Read a limit on memory; returns bytes.
+
+    Raises:
+        LabError: it is no size, or no lab could start with it.
+    """
+    size = parse_bytes(text)
+    if size < LEAST_MEMORY_BYTES:
+        raise LabError(
+            f"With {text} of memory no lab can start.",
+            why="JupyterLab alone takes 200 MB, a kernel with torch 400 MB more",
+            next_step="pass 2g or more, or leave --memory out",
+        )
+    return size
+
+
 def parse_bytes(text: str) -> int:
     """Read a size such as `512m` or `8g`, in powers of 1024 as Docker does; returns bytes.
 

@@ -109,9 +109,12 @@ def _short(state: EngineState) -> str:
     return f"{state.program} {words.get(state.problem, _REMEDIES[state.problem][0])}"
 
 
-def not_answering(state: EngineState) -> LabError:
-    """The error for an engine that was asked for and does not answer."""
+def not_answering(state: EngineState, *, build: bool = False) -> LabError:
+    """The error for an engine that was asked for, or that a build needs, and does not answer."""
     why, remedy = _REMEDIES[state.problem]
+    if build:  # only an engine builds an image; running on the host needs none
+        remedy = remedy.replace(", or run on the host: --engine host", "")
+        remedy = remedy.replace("; or run on the host: --engine host", "")
     detail = f": {state.detail}" if state.detail else ""
     return LabError(
         f"{state.program.capitalize()} cannot start containers here.",

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.errors import CheckFailed, LabError
 from lab.image.archive import ImageManifest, differences, read_manifest
 from lab.image.inputs import hash_file, hash_inputs
-from lab.locks.sources import PackageSources
+from lab.locks.sources import PackageSources, check_sources
 from lab.process import Finished, run, stream
 
 NAME = "pytorch-lab"
@@ -56,7 +56,17 @@ class BuildRequest:
     @property
     def tag(self) -> str:
         """The image's name, told apart by its inputs, so that an older clone keeps its own."""
-        return f"{NAME}:{self.device}-{self.inputs[:12]}"
+        return f"{NAME}:{self.device}-{self.inputs[:12]}{self._foreign}"
+
+    @property
+    def _foreign(self) -> str:
+        """What tells an image for another platform from the one that `lab` runs here."""
+        return "-" + self.platform.replace("/", "-") if self.platform else ""
+
+    @property
+    def names(self) -> str:
+        """All names of the image; the plain one, `pytorch-lab:cpu`, is for this machine's own."""
+        return f"{self.tag}" if self.platform else f"{self.tag},{NAME}:{self.device}"
 
 
 def build_arguments(
@@ -122,6 +132,7 @@ def build(request: BuildRequest, say: Callable[[str], None]) -> str:
     Raises:
         LabError: the build failed; the message tells disk, network and base image apart.
     """
+    check_sources(request.sources)
     if len(request.sources.folders) > 1:
         say(f"of the wheelhouses, an image build takes {request.sources.folders[0]} alone")
     output = image_output(request, exact=keeps_exact())
@@ -135,10 +146,10 @@ def build(request: BuildRequest, say: Callable[[str], None]) -> str:
 def image_output(request: BuildRequest, *, exact: bool) -> str:
     """BuildKit's exporter for an image in the engine's store, under its own name and the plain
     one."""
-    names = f"{request.tag},{NAME}:{request.device}"
     if exact:
-        return f'type=image,"name={names}",oci-mediatypes=true,unpack=true,{_compression(request)}'
-    return f'type=docker,"name={names}"'  # the older store compresses only when it pushes
+        how = f"oci-mediatypes=true,unpack=true,{_compression(request)}"
+        return f'type=image,"name={request.names}",{how}'
+    return f'type=docker,"name={request.names}"'  # the older store compresses only when it pushes
 
 
 def _compression(request: BuildRequest) -> str:

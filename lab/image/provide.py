@@ -44,8 +44,10 @@ def provide_image(choice: Choice, image: str | None, base: str, say: Callable[[s
         raise LabError(
             f"Podman does not have the image {name}.",
             why="the image is built by Docker's BuildKit; Podman runs it",
-            next_step=f"bring it over (docker save {name} | podman load), name another that Podman"
-            " has (--image NAME), or run on the host: --engine host",
+            next_step=(
+                f"bring it over (docker save {name} | podman load), name another that Podman"
+                " has (--image NAME), or run on the host: --engine host"
+            ),
         )
     say(
         f"building the image for {choice.device}; it takes minutes once, seconds after a change in"

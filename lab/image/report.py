@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from lab.engines.choose import not_answering
 from lab.engines.probe import probe_engine
-from lab.errors import LabError
+from lab.errors import CheckFailed, LabError
 from lab.image.build import (
     BuildRequest,
     build,
@@ -23,6 +23,7 @@ from lab.paths import ROOT
 from lab.records.build import BuildReport
 
 DEVICES = ("cpu", "cuda")
+PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 def request(device: str, *, base: str, platform: str, cache: bool, verbose: bool) -> BuildRequest:
@@ -37,9 +38,15 @@ def request(device: str, *, base: str, platform: str, cache: bool, verbose: bool
             why=f"the Dockerfile has the targets {' and '.join(DEVICES)}",
             next_step="pass --device cpu or --device cuda",
         )
+    if platform and platform not in PLATFORMS:
+        raise LabError(
+            f"There is no image for the platform {platform!r}.",
+            why=f"the locks serve {' and '.join(PLATFORMS)}",
+            next_step="pass one of them, or leave --platform out for this machine's own",
+        )
     state = probe_engine("docker")
     if not state.answers:
-        raise not_answering(state)
+        raise not_answering(state, build=True)
     return BuildRequest(
         root=ROOT, device=device, sources=read_sources(), base=base or default_base("docker"),
         platform=platform, cache=cache, verbose=verbose,
@@ -74,8 +81,15 @@ def build_and_report(
     proven = prove(request, say) if check else None
     image = build(request, say)
     stored = stored_image(image) if exact else None
-    if proven and stored and proven.digest != stored.digest:
-        say(f"note: the stored image, made with steps of earlier builds, is {stored.digest}")
+    if proven and stored and proven.digest != stored.digest and not request.platform:
+        raise CheckFailed(
+            f"The image in the engine's store is not the one that was proven: {stored.digest}.",
+            why=(
+                "it was made with steps of earlier builds; both builds from nothing gave"
+                f" {proven.digest}"
+            ),
+            next_step="make it anew: ./inv build --no-cache",
+        )
     return BuildReport(
         image=image, device=request.device, base=request.base or _named_base(),
         digest=proven.digest if proven else stored.digest if stored else None,

@@ -9,7 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.locks.sources import PackageSources, read_sources, uv_arguments, uv_environment
+from lab.locks.sources import (
+    PackageSources,
+    check_sources,
+    read_sources,
+    uv_arguments,
+    uv_environment,
+)
 from lab.paths import LOCKS, ROOT, state
 from lab.process import attach
 from lab.turn import turn
@@ -72,7 +78,9 @@ def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
     waiting = "another command is making the environment; waiting for it ..."
     with turn(folder.with_name(folder.name + ".lock"), waiting, say) as lock:
         if not is_made(*locks):
-            _make(folder, locks, read_sources(), say, lock)
+            sources = read_sources()
+            check_sources(sources)
+            _make(folder, locks, sources, say, lock)
     return folder
 
 

@@ -160,15 +160,26 @@ def _cannot_install(
     if done.ok:
         return ""
     if not torch_cpu:
-        return done.last_words
+        return _cause(done)
     with tempfile.TemporaryDirectory(prefix="lab-lock-") as place:
         rest = Path(place) / "cpu.txt"
         rest.write_text(without(_text(folder, lock), "torch"))
         others = _dry_run(rest, platform, uv, sources, torch_cpu=False)
     if not others.ok:
-        return others.last_words
+        return _cause(others)
     count = len([p for p in read_pins(_text(folder, lock)) if p.name != "torch"])
     return f"all {count} others resolve; torch {TORCH_CPU} for it is not reachable from here"
+
+
+# What uv draws its messages with.
+_FRAME = " \N{MULTIPLICATION SIGN}\u2570\u2500\u25b6\u251c\u2502"
+
+
+def _cause(done: Finished) -> str:
+    """The cause in uv's words: what comes after it are hints."""
+    lines = [line.strip(_FRAME) for line in done.stderr.splitlines()]
+    causes = [line for line in lines if line and not line.startswith("hint:")]
+    return causes[-1] if causes else done.last_words
 
 
 def _dry_run(
@@ -181,4 +192,6 @@ def _dry_run(
             "--target", target, "-r", str(lock),
         ]  # fmt: skip
         argv += uv_arguments(sources, torch_cpu=torch_cpu)
-        return run(argv, env=uv_environment(sources), timeout_s=600)
+        # torch's wheel for macOS needs 14; uv assumes an older one
+        env = {**uv_environment(sources), "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+        return run(argv, env=env, timeout_s=600)

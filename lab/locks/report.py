@@ -1,10 +1,12 @@
 """Renews the locks, or only checks them, and reports."""
 
+import re
 from collections.abc import Callable
 
+from lab.errors import LabError
 from lab.locks.install import uv_program
 from lab.locks.renew import check_platforms, renew
-from lab.locks.sources import read_sources
+from lab.locks.sources import check_sources, read_sources
 from lab.paths import LOCKS
 from lab.records.lock import LockChange, LockPlatform, LockReport
 
@@ -14,6 +16,8 @@ def renew_and_report(
 ) -> LockReport:
     """Renew all locks, or with `check` none, then resolve each for the platforms that it serves."""
     uv, sources = uv_program(), read_sources()
+    check_sources(sources)
+    _check_names(only)
     changes = [] if check else renew(LOCKS, uv, sources, only=only, say=say)
     results = check_platforms(LOCKS, uv, sources, say=say)
     return LockReport(
@@ -27,3 +31,16 @@ def renew_and_report(
             for r in results
         ],
     )
+
+
+def _check_names(only: tuple[str, ...]) -> None:
+    """A name that no lock has would be passed over in silence: most often it is misspelt."""
+    texts = [*LOCKS.glob("*.txt"), *LOCKS.glob("*.in")]
+    known = {w for p in texts for w in re.findall(r"^[a-z0-9][a-z0-9._-]*", p.read_text(), re.M)}
+    for name in only:
+        if re.sub(r"[-_.]+", "-", name).lower() not in known:
+            raise LabError(
+                f"No lock has a package {name}.",
+                why="--only takes packages that are in docker/locks/ already",
+                next_step="look for its name there; to add one, write it into docker/locks/lab.in",
+            )

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import url2pathname
 
+from lab.errors import LabError
+from lab.paths import state
+
 TORCH_CPU_WHEEL = "torch-2.13.0+cpu-cp311-cp311-*.whl"
 
 
@@ -91,6 +94,29 @@ def uv_arguments(sources: PackageSources, *, torch_cpu: bool) -> list[str]:
 def uv_environment(sources: PackageSources) -> dict[str, str]:
     """Variables for uv, on top of this process's own."""
     variables = dict(sources.variables)
+    if not os.access(os.environ.get("HOME", "/nonexistent"), os.W_OK):
+        variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR") or str(state() / "uv-cache")
     if sources.ca_file:
         variables["SSL_CERT_FILE"] = str(sources.ca_file)
     return variables
+
+
+def check_sources(sources: PackageSources) -> None:
+    """Make sure that what the environment names is there, before an installer stumbles over it.
+
+    Raises:
+        LabError: a wheelhouse or the file of a private CA is missing.
+    """
+    for folder in sources.folders:
+        if not folder.exists():
+            raise LabError(
+                f"There is no wheelhouse {folder}.",
+                why="PIP_FIND_LINKS or UV_FIND_LINKS names it",
+                next_step="name a folder that exists, or unset the variable",
+            )
+    if sources.ca_file and not sources.ca_file.is_file():
+        raise LabError(
+            f"There is no file of certificates {sources.ca_file}.",
+            why="SSL_CERT_FILE or PIP_CERT names it",
+            next_step="name the private CA's file in PEM, or unset the variable",
+        )

@@ -2,6 +2,8 @@
 user."""
 
 import contextlib
+import dataclasses
+import os
 import shlex
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lab.engines import apptainer
-from lab.engines.choose import Choice, choose
+from lab.engines.choose import Choice, check_words, choose
 from lab.engines.docker import compose_environment, compose_up_arguments, serve_arguments
 from lab.engines.probe import probe_engine
 from lab.engines.request import LaunchRequest
@@ -36,14 +38,17 @@ def start(wish: Wish, say: Say) -> Session:
     Raises:
         LabError: it could not be started, or one runs that is not the one wished for.
     """
-    work = prepare_work(wish.work or work_default())
+    check_words(wish.engine, wish.device)
     with _turn(say) as lock:
         session = _status_for_start(wish, say)
         if session.state == "unhealthy":
             session = _recover(session, say)
         if session.state == "running":
-            _same(wish, work, session)
+            _same(wish, session)
+            if wish.memory_bytes is not None:
+                say("--memory is for a new start; the lab that runs keeps its own limit")
             return session
+        work = prepare_work(wish.work or work_default())
         if session.state == "ended":
             say(f"the last lab ended by itself ({session.note}); starting anew")
         choice = choose(wish.engine, wish.device)
@@ -53,10 +58,14 @@ def start(wish: Wish, say: Say) -> Session:
             check_port(wish.port)  # before minutes are spent on an image
         started = time.monotonic()
         request = request_for(choice, wish, _START, work, say, dry_run=False)
-        if choice.engine == "host":
-            session = _start_background(choice, request, wish, say)
-        else:
-            session = _start_container(choice, request, wish, say, lock)
+        try:
+            if choice.engine == "host":
+                session = _start_background(choice, request, wish, say)
+            else:
+                session = _start_container(choice, request, wish, say, lock)
+        except KeyboardInterrupt:
+            say("what was begun goes on: ./inv status finds it, ./inv stop ends it")
+            raise
         say(f"ready after {time.monotonic() - started:.1f} s")
         return session
 
@@ -78,10 +87,29 @@ def _turn(say: Say) -> contextlib.AbstractContextManager[int]:
     return turn(state() / "start.lock", waiting, say)
 
 
-def _same(wish: Wish, work: Path, session: Session) -> None:
+def like_running(wish: Wish) -> Wish:
+    """What was left open, filled in from the lab that runs: its folder, and its engine and
+    image."""
+    try:
+        session = status()
+    except LabError:
+        return wish
+    if session.state != "running" or session.work is None:
+        return wish
+    if wish.work is None:
+        wish = dataclasses.replace(wish, work=Path(session.work))
+    if wish.engine == "auto" and wish.device == "auto" and wish.image is None:
+        engine, device = session.engine or "auto", session.device or "auto"
+        wish = dataclasses.replace(wish, engine=engine, device=device, image=session.image)
+    return wish
+
+
+def _same(wish: Wish, session: Session) -> None:
     """Refuse to pass another lab off as the one wished for."""
+    work = session.work or ""
+    other_folder = wish.work and os.path.realpath(wish.work) != os.path.realpath(work)
     asked = {
-        "work": str(work) if wish.work else None, "port": wish.port, "image": wish.image,
+        "work": str(wish.work) if other_folder else None, "port": wish.port, "image": wish.image,
         "engine": wish.engine if wish.engine != "auto" else None,
         "device": wish.device if wish.device != "auto" else None,
     }  # fmt: skip
@@ -255,11 +283,16 @@ def _died(choice: Choice, session: Session | None) -> LabError:
     )
 
 
+def _ending(code: int) -> str:
+    killed = ", killed: for want of memory, or by hand" if code == 137 else ""
+    return f"exit code {code}{killed}"
+
+
 def _of_container(found: container.Container | None) -> Session:
     if found is None:
         return Session(state="stopped")
     base = Session(
-        state="ended", note=f"exit code {found.exit_code}", engine=found.program,
+        state="ended", note=_ending(found.exit_code), engine=found.program,
         device=found.device, image=found.image, work=found.work, port=found.port,
         started_utc=found.started_utc, container=found.id[:12],
     )  # fmt: skip
@@ -306,6 +339,9 @@ def status() -> Session:
         engine = _remembered()
         if engine:
             found = _of_container(_look(engine))
+    if found.state in ("running", "unhealthy") and found.work and not Path(found.work).is_dir():
+        note = f"its work folder {found.work} is gone; make it again after ./inv stop"
+        return replace(found, state="unhealthy", note=note)
     if found.state == "running" and not answers(found):
         return replace(found, state="unhealthy", note="its page does not answer")
     return found
@@ -343,6 +379,8 @@ def stop(say: Say) -> Session:
         for number in [server.pid] if server else background.lost():
             background.stop(number)
         background.clear_remains()
+        if session.engine == "host":
+            say("the lab on the host has stopped")
         if engine := _remembered():
             while remains := _look(engine):  # a start that was killed may leave a second one
                 container.remove(remains)
@@ -383,9 +421,9 @@ def logs_arguments(follow: bool) -> list[str]:
     Raises:
         LabError: there is no log.
     """
-    engine = _remembered()
+    engine = "" if background.is_held() else _remembered()
     found = _look(engine) if engine else None
-    if found and not background.is_held():
+    if found:
         return container.logs_arguments(found, follow=follow)
     path = background.log_file()
     if not path.exists():

@@ -7,6 +7,9 @@ from pathlib import Path
 from lab.errors import LabError, of_full_disk
 from lab.paths import typed_path
 
+_SYSTEM = {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/opt", "/proc", "/root", "/run",
+           "/sbin", "/sys", "/tmp", "/usr", "/var"}  # fmt: skip
+
 
 def prepare_work(folder: Path) -> Path:
     """Make the folder where it is missing, and check that files can be saved in it.
@@ -18,6 +21,12 @@ def prepare_work(folder: Path) -> Path:
         LabError: it is no folder, cannot be made, or cannot be written.
     """
     path = typed_path(str(folder))
+    if os.path.realpath(path) in _SYSTEM:
+        raise LabError(
+            f"{path} belongs to the system, and is no folder for a student's work.",
+            why="the lab could change every file in it",
+            next_step="name a folder of your own: --work FOLDER",
+        )
     if _exists(path) and not path.is_dir():
         raise LabError(
             f"The work folder is a file: {path}",

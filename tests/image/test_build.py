@@ -142,20 +142,22 @@ esac
 
 
 def test_build_hands_over_secrets_as_a_file_that_is_gone_afterwards(
-    root: Path, programs: Programs
+    root: Path, programs: Programs, tmp_path: Path
 ) -> None:
     docker = programs.add("docker", BUILDER)
+    ca = tmp_path / "ca.pem"
+    ca.touch()
     sources = PackageSources(
-        find_links=("https://a/", "https://b/", "/wheels"),
+        find_links=("https://a/", "https://b/", str(tmp_path)),
         variables=(("UV_DEFAULT_INDEX", "https://ana:it's@mirror/ $HOME"),),
-        ca_file=Path("/etc/ca.pem"),
+        ca_file=ca,
     )
     request = a_request(root, sources=sources)
     lines: list[str] = []
     assert build(request, lines.append) == request.tag
     assert lines == ["installing git and a compiler ..."]
     call = programs.calls[-1]
-    assert "id=ca,src=/etc/ca.pem" in call
+    assert f"id=ca,src={ca}" in call
     assert "mirror" not in call
     kept = Path(f"{docker}.sources")
     assert kept.read_text().splitlines() == [
@@ -336,3 +338,16 @@ def test_differing_builds_are_a_failed_check_with_the_first_files() -> None:
     assert "file 19" in error.why
     assert "file 20" not in error.why
     assert error.why.endswith("… and 5 more")
+
+
+def test_build_with_a_wheelhouse_that_is_missing_says_so(root: Path) -> None:
+    sources = PackageSources(find_links=("/no/such/folder",))
+    with pytest.raises(LabError, match="There is no wheelhouse /no/such/folder"):
+        build(a_request(root, sources=sources), print)
+
+
+def test_image_for_another_platform_leaves_this_machines_names_alone(root: Path) -> None:
+    """`lab` runs what has the plain name: an image for another machine must not take it."""
+    own, other = a_request(root), a_request(root, platform="linux/arm64")
+    assert own.names == f"{own.tag},pytorch-lab:{own.device}"
+    assert other.names == f"{own.tag}-linux-arm64"
