@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +11,31 @@ from typing import TYPE_CHECKING, Any
 from invoke import Context, Exit, task
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from msgspec import Struct
 
     from lab.errors import LabError
 
 # `invoke TASK` with an invoke of the user's own is the same as `./inv TASK`: the runner's own
 # environment has what lab imports, at the versions of the lock.
-if "LAB_RUNNER" not in os.environ and Path(sys.argv[0]).name in ("inv", "invoke", "__main__.py"):
+_IS_COMMAND = Path(sys.argv[0]).name in ("inv", "invoke", "__main__.py")
+if _IS_COMMAND and "LAB_RUNNER" not in os.environ:
     _inv = str(Path(__file__).with_name("inv"))
     os.execv(_inv, [_inv, *sys.argv[1:]])
+
+
+def _last_resort(
+    kind: type[BaseException], error: BaseException, trace: "TracebackType | None"
+) -> None:
+    """What invoke itself lets through, such as `inv --list | head -1`: no traceback for it."""
+    if isinstance(error, BrokenPipeError):
+        os._exit(141)  # as a shell says it; nobody reads what would be flushed
+    sys.__excepthook__(kind, error, trace)
+
+
+if _IS_COMMAND:
+    sys.excepthook = _last_resort
 
 _ENGINE = "where to run: auto, docker, podman, apptainer or host (default: auto)"
 _DEVICE = "what torch runs on: auto, cpu, cuda or mps (default: auto)"
@@ -70,7 +87,8 @@ def _refuse(error: "LabError", *, json: bool) -> Exit:
         from lab.records.error import of_error
         from lab.records.save import to_json
 
-        print(to_json(of_error(error)))
+        with suppress(OSError):  # the error may be that nothing can be written there
+            print(to_json(of_error(error)), flush=True)
     return Exit(code=error.exit_code)
 
 
@@ -84,6 +102,15 @@ def _publish(
     if output:
         save(to_json(record), typed_path(output), private=private)
     print(to_json(record) if json else text, flush=True)
+
+
+def _show_plan(argv: list[str], *, json: bool, output: str) -> None:
+    """Show a command line that was not run."""
+    from shlex import join
+
+    from lab.records.plan import Plan
+
+    _publish(Plan(argv=argv), join(argv), json=json, output=output)
 
 
 def _path(text: str) -> Path | None:
@@ -145,7 +172,7 @@ def start_lab(
         memory_bytes=parse_memory(memory) if memory else None,
     )
     if dry_run:
-        print(control.plan(wish))
+        _show_plan(control.plan(wish), json=json, output=output)
         return
     session = control.start(wish, say)
     _publish(session, session_text(session), json=json, output=output, private=True)
@@ -269,7 +296,7 @@ def build(
         device, base=base, platform=platform, cache=not no_cache, verbose=verbose
     )
     if dry_run:
-        print(report.plan(request))
+        _show_plan(report.plan(request), json=json, output=output)
         return
     result = report.build_and_report(request, check=check, say=say)
     _publish(result, build_text(result), json=json, output=output)

@@ -1,6 +1,5 @@
 """Builds what `build` was asked for and reports on it."""
 
-import shlex
 import time
 from collections.abc import Callable
 
@@ -53,9 +52,9 @@ def request(device: str, *, base: str, platform: str, cache: bool, verbose: bool
     )  # fmt: skip
 
 
-def plan(request: BuildRequest) -> str:
+def plan(request: BuildRequest) -> list[str]:
     """The builder's command line; secrets are named, their files are made by the real build."""
-    return shlex.join(build_arguments(request, {}, image_output(request, exact=keeps_exact())))
+    return build_arguments(request, {}, image_output(request, exact=keeps_exact()))
 
 
 def build_and_report(

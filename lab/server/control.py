@@ -4,7 +4,6 @@ user."""
 import contextlib
 import dataclasses
 import os
-import shlex
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -158,7 +157,7 @@ def _age_s(session: Session) -> float:
     return max((datetime.now(UTC) - started).total_seconds(), 0)
 
 
-def plan(wish: Wish) -> str:
+def plan(wish: Wish) -> list[str]:
     """The command line, with its variables, that `start` would run; starts and makes nothing."""
     choice = choose(wish.engine, wish.device)
     work = typed_path(str(wish.work or work_default()))
@@ -166,14 +165,14 @@ def plan(wish: Wish) -> str:
     port = wish.port or FIRST
     if choice.engine == "host":
         argv = background.arguments(request, environment_folder(host_lock(choice)), port)
-        return shlex.join(argv)
+        return argv
     if choice.engine == "apptainer":
-        return shlex.join(apptainer.run_arguments(request))
+        return apptainer.run_arguments(request)
     if choice.engine == "podman":
-        return shlex.join(serve_arguments(container.project(), request, port))
+        return serve_arguments(container.project(), request, port)
     argv = compose_up_arguments(str(ROOT), container.project(), request, choice.engine)
     variables = compose_environment(request, port)
-    return shlex.join(["env", *(f"{name}={value}" for name, value in variables.items()), *argv])
+    return ["env", *(f"{name}={value}" for name, value in variables.items()), *argv]
 
 
 def _start_container(
