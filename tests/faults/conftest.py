@@ -46,8 +46,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def nobody(open_folder: Path) -> CommandLine:
-    """The command line of a user who is not root, on a clone and a state folder within their
-    reach."""
+    """The command line of a user who is not root, on a clone and a state folder in reach."""
     root = copy_checkout(open_folder / "clone")
     state = open_folder / "state"
     state.mkdir()
@@ -63,12 +62,21 @@ def nobody(open_folder: Path) -> CommandLine:
 
 
 @pytest.fixture
-def with_runner(state: Path) -> Callable[..., CommandLine]:
+def fresh(tmp_path: Path) -> Iterator[CommandLine]:
+    """The command line with a state folder that has nothing yet."""
+    command = CommandLine(state=tmp_path / "state", env=NO_ENGINE)
+    yield command
+    command("stop")
+
+
+@pytest.fixture
+def with_runner(state: Path) -> Iterator[Callable[..., CommandLine]]:
     """Makes another state folder that has the runner, and the environment where that is asked for.
 
-    The environment is a link: a fault may remove the folder, and must not take the packages with
-    it.
+    The environment is a link: a fault may remove the folder, and must not take the packages.
     """
+
+    made: list[CommandLine] = []
 
     def make(folder: Path, *, environment: bool = False) -> CommandLine:
         first = CommandLine(state=state, env=NO_ENGINE)
@@ -81,6 +89,10 @@ def with_runner(state: Path) -> Callable[..., CommandLine]:
             assert first("shell", "--engine", "host", "--command", "true").code == 0
             for path in state.glob("env-cpu-L*"):
                 (folder / path.name).symlink_to(path)
-        return CommandLine(state=folder, env=NO_ENGINE)
+        made.append(CommandLine(state=folder, env=NO_ENGINE))
+        return made[-1]
 
-    return make
+    yield make
+    for command in made:
+        if command.state.exists() and any(command.state.iterdir()):
+            command("stop")

@@ -1,5 +1,4 @@
-"""A Docker daemon of the tests' own, to be killed, filled up and shut off; the machine's is left
-alone."""
+"""A Docker daemon of the tests' own, to be killed and filled up; the machine's is left alone."""
 
 import json
 import os
@@ -14,8 +13,8 @@ from tests.conftest import wait_for
 
 _BRIDGE = "labfault0"
 _ADDRESS = "172.31.77.1"
-_SIZE = (  # the lab's image unpacked, its layers, and the base: 3 GB; the file takes what is used
-    "6G"
+_SIZE = (
+    "6G"  # the lab's image unpacked, its layers, and the base: 3 GB; the file takes what is used
 )
 
 
@@ -58,8 +57,7 @@ class Engine:
         """Start the daemon and wait until it answers."""
         self.pidfile.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
-            # In a group of its own; nothing answers at the bridge's address, so that names fail
-            # at once.
+            # Nothing answers at the bridge's address: names fail at once.
             self.daemon = subprocess.Popen(
                 [
                     self.program, "--config-file", self.folder / "daemon.json",
@@ -110,10 +108,7 @@ class Engine:
         self.daemon.kill()
         self.daemon.wait()
         wait_for(
-            lambda: (
-                {p.name() for p in self.processes()}
-                <= {"containerd-shim-runc-v2", "containerd-shim"}
-            ),
+            lambda: len(self.processes()) == len(self.shims()),
             "the daemon and its containerd to end",
         )  # fmt: skip
 

@@ -149,8 +149,7 @@ def test_daemon_down_before_the_lab_starts(
 def test_auto_falls_back_to_the_host_while_the_daemon_is_down(
     command: CommandLine, engine: Engine, work: Path
 ) -> None:
-    """A lab was in a container; its daemon is gone; the student goes on, and later all is put
-    away."""
+    """A lab was in a container, its daemon is gone; the student goes on, later all is put away."""
     assert command("lab", "--work", str(work)).code == 0
     assert len(containers(work, **engine.env)) == 1
     engine.kill()

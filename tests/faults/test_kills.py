@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from tests.conftest import CommandLine, wait_for
-from tests.faults.conftest import NO_ENGINE
 from tests.faults.observe import (
     check_goes_on,
     check_message,
@@ -60,10 +59,9 @@ def _uses(folder: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.host
-def test_first_start_goes_on_wherever_it_was_killed(tmp_path: Path, work: Path) -> None:
-    """The whole group, and the first process alone: then pip or uv go on for a while by
-    themselves."""
-    command = CommandLine(state=tmp_path / "state", env=NO_ENGINE)
+def test_first_start_goes_on_wherever_it_was_killed(fresh: CommandLine, work: Path) -> None:
+    """The whole group, and the first process alone: then pip or uv go on for a while."""
+    command = fresh
     words = ("lab", *HOST, "--work", str(work))
     for line in (
         "Making the runner's environment",
@@ -76,13 +74,15 @@ def test_first_start_goes_on_wherever_it_was_killed(tmp_path: Path, work: Path) 
     assert interrupted.code == 130
     assert "Traceback" not in interrupted.err
     check_goes_on(command, work, *HOST)
+    assert [p.name for p in command.state.glob("runner-*.new.*")] == []
     wait_for(lambda: not _uses(command.state), "uv and pip to end")
 
 
-def test_runner_is_made_again_when_its_maker_was_killed(tmp_path: Path) -> None:
-    """The folders that a killed ./inv leaves: half a runner, and its turn."""
-    command = CommandLine(state=tmp_path / "state")
+def test_runner_is_made_again_when_its_maker_was_killed(fresh: CommandLine) -> None:
+    """The folder that a killed ./inv leaves: half a runner."""
+    command = fresh
     interrupt_at(command, "Making the runner's", "status", until=lambda: _half_made(command.state))
+    assert _half_made(command.state)
     told = command("status", "--json")
     assert told.code == 0, told.err
     assert told.json()["state"] == "stopped"
@@ -197,8 +197,7 @@ def test_two_labs_at_once_are_one(host: CommandLine, work: Path) -> None:
 @pytest.mark.host
 @pytest.mark.parametrize("content", ['{"token": "abc", "po', "[]", '{"token": 1}', ""])
 def test_session_file_that_cannot_be_read(host: CommandLine, work: Path, content: str) -> None:
-    """Left by a disk that was full, or a hand that slipped: without a server it is only cleared
-    away."""
+    """Left by a full disk, or a hand that slipped: without a server it is only cleared away."""
     file = host.state / "server" / "session.json"
     file.parent.mkdir(mode=0o700, exist_ok=True)
     file.write_text(content)
@@ -289,14 +288,27 @@ def _status(container: str) -> str:
 
 
 @pytest.mark.container
-def test_stop_right_after_a_killed_start_leaves_no_container(inv: CommandLine, work: Path) -> None:
-    """Compose may be making the container at that moment: `stop` waits for it, and takes it
-    away."""
+def test_stop_waits_for_the_compose_of_a_killed_start(inv: CommandLine, work: Path) -> None:
+    """Compose is held while it makes the container: `stop` must neither overlook nor outrun it."""
+
+    def hold() -> bool:
+        found = _composes(work)
+        for process in found:
+            process.suspend()
+        return bool(found)
+
     interrupt_at(
-        inv, "starting the container", "lab", *DOCKER, "--work", str(work),
-        until=lambda: _composes(work), group=False,
-    )  # fmt: skip
-    assert inv("stop").code == 0
+        inv, "starting the container", "lab", *DOCKER, "--work", str(work), until=hold, group=False
+    )
+    with inv.begin("stop") as stop:
+        assert stop.stdout is not None
+        try:
+            assert "waiting for it" in stop.stdout.readline()
+        finally:
+            for process in _composes(work):
+                process.resume()
+        stop.stdout.read()
+    assert stop.returncode == 0
     assert _composes(work) == []
     assert containers(work) == []
 
@@ -306,7 +318,8 @@ def _composes(work: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("LAB_WORK") == str(work) and not is_gone(process):
+            words = process.cmdline()
+            if "compose" in words and process.environ().get("LAB_WORK") == str(work):
                 found.append(process)
         except psutil.Error:
             continue
@@ -336,7 +349,8 @@ def test_killed_container_is_told_and_replaced(
 ) -> None:
     subprocess.run(["docker", "kill", container], check=True, capture_output=True)
     told = inv("status", "--json").json()
-    assert (told["state"], told["note"]) == ("ended", "exit code 137")
+    assert told["state"] == "ended"
+    assert str(told["note"]).startswith("exit code 137, killed")
     assert "ended by itself: exit code 137" in inv("status").out
     check_goes_on(inv, work, *DOCKER)
 
