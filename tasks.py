@@ -201,9 +201,9 @@ def stop_lab(context: Context, json: bool = False, output: str = "") -> None:
 def status(context: Context, json: bool = False, output: str = "") -> None:
     """Say whether the lab runs, where, and at which address."""
     from lab.render.session import session_text
-    from lab.server import control
+    from lab.server import running
 
-    session = control.status()
+    session = running.status()
     _publish(session, session_text(session), json=json, output=output, private=True)
 
 
@@ -212,9 +212,9 @@ def status(context: Context, json: bool = False, output: str = "") -> None:
 def logs(context: Context, follow: bool = False) -> None:
     """Show the log of the lab that runs, or of the last one on the host."""
     from lab.process import attach
-    from lab.server import control
+    from lab.server import running
 
-    code = attach(control.logs_arguments(follow), merged=True)
+    code = attach(running.logs_arguments(follow), merged=True)
     if code:
         raise Exit(code=130 if code == 130 else 2)
 

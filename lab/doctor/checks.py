@@ -36,8 +36,8 @@ from lab.locks.install import is_made
 from lab.locks.sources import read_sources
 from lab.paths import state as state_folder
 from lab.process import Finished, run
-from lab.server.control import status
 from lab.server.port import FIRST
+from lab.server.running import status
 from lab.server.work import caller
 
 _NO = ("", "0", "false", "no", "off")

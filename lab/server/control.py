@@ -14,14 +14,13 @@ from msgspec.structs import replace
 from lab.engines import apptainer
 from lab.engines.choose import Choice, check_words, choose
 from lab.engines.docker import compose_environment, compose_up_arguments, serve_arguments
-from lab.engines.probe import probe_engine
 from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.launch import Say, Wish, host_lock, refuse_unfinished, request_for
 from lab.locks.install import ensure_environment, environment_folder
 from lab.paths import ROOT, state, typed_path, work_default
 from lab.records.session import Session
-from lab.server import address, background, container
+from lab.server import background, container, running
 from lab.server.port import FIRST, check_port, free_ports, taken
 from lab.server.work import prepare_work
 from lab.turn import turn
@@ -72,7 +71,7 @@ def start(wish: Wish, say: Say) -> Session:
 def _status_for_start(wish: Wish, say: Say) -> Session:
     """What runs now; an engine that has died since cannot keep the lab from starting elsewhere."""
     try:
-        return status()
+        return running.status()
     except LabError as error:
         if wish.engine not in ("auto", "host"):
             raise
@@ -90,7 +89,7 @@ def like_running(wish: Wish) -> Wish:
     """What was left open, filled in from the lab that runs: its folder, and its engine and
     image."""
     try:
-        session = status()
+        session = running.status()
     except LabError:
         return wish
     if session.state != "running" or session.work is None:
@@ -136,10 +135,10 @@ def _recover(session: Session, say: Say) -> Session:
         say("a lab runs already; waiting for its page ...")
         end = time.monotonic() + max(_AGAIN_S, _READY_S - _age_s(session))
         while time.monotonic() < end:
-            if answers(session):
+            if running.answers(session):
                 return replace(session, state="running", note=None)
-            if status().state != "unhealthy":
-                return status()
+            if running.status().state != "unhealthy":
+                return running.status()
             time.sleep(0.1)
     raise LabError(
         "A lab runs already, but its page does not answer.",
@@ -178,7 +177,7 @@ def plan(wish: Wish) -> list[str]:
 def _start_container(
     choice: Choice, request: LaunchRequest, wish: Wish, say: Say, lock: int
 ) -> Session:
-    _remember(choice.engine)
+    running.remember(choice.engine)
     say("starting the container ...")
 
     def begin(port: int) -> Session:
@@ -225,7 +224,7 @@ def _wait_until_ready(choice: Choice, say: Say) -> Session:
             session = _describe_start(choice)
             if session.state == "ended":
                 raise _died(choice, session)
-        if session.url and answers(session):
+        if session.url and running.answers(session):
             return session
         if time.monotonic() - looked > 2:  # asking the engine costs more than asking the page
             looked = time.monotonic()
@@ -242,17 +241,10 @@ def _wait_until_ready(choice: Choice, say: Say) -> Session:
     )
 
 
-def answers(session: Session) -> bool:
-    """Whether the page of a session answers, with that session's token."""
-    assert session.url is not None
-    assert session.port is not None
-    return address.answers(session.port, session.url.rpartition("=")[2])
-
-
 def _describe_start(choice: Choice) -> Session:
     if choice.engine == "host":
-        return _of_background(background.find(timeout_s=30))
-    return _of_container(container.find(choice.engine))
+        return running.of_background(background.find(timeout_s=30))
+    return running.of_container(container.find(choice.engine))
 
 
 def _alive(choice: Choice) -> bool:
@@ -282,85 +274,6 @@ def _died(choice: Choice, session: Session | None) -> LabError:
     )
 
 
-def _ending(code: int) -> str:
-    killed = ", killed: for want of memory, or by hand" if code == 137 else ""
-    return f"exit code {code}{killed}"
-
-
-def _of_container(found: container.Container | None) -> Session:
-    if found is None:
-        return Session(state="stopped")
-    base = Session(
-        state="ended", note=_ending(found.exit_code), engine=found.program,
-        device=found.device, image=found.image, work=found.work, port=found.port,
-        started_utc=found.started_utc, container=found.id[:12],
-    )  # fmt: skip
-    if found.status == "created":
-        return replace(base, note="its start was interrupted")
-    if not found.running:
-        return base
-    if found.status == "paused":
-        note = f"its container is paused; `{found.program} unpause {found.id[:12]}` lets it go on"
-        return replace(base, state="unhealthy", note=note)
-    secret = container.read_secret(found.program, found.id)
-    if secret is None:
-        gone = container.find(found.program)
-        if gone is None or not gone.running:
-            return _of_container(gone)
-        return replace(base, state="unhealthy", note="its server wrote no address")
-    return replace(
-        base, state="unhealthy" if found.health == "unhealthy" else "running", note=None,
-        url=address.url(found.port, secret["token"]), ssh=address.ssh_line(found.port),
-    )  # fmt: skip
-
-
-def _of_background(found: background.Background | None) -> Session:
-    if found is None:
-        return Session(state="stopped")
-    return Session(
-        state="running", url=address.url(found.port, found.token), engine="host",
-        device=found.device, work=found.work, port=found.port, started_utc=found.started_utc,
-        pid=found.pid, ssh=address.ssh_line(found.port),
-    )  # fmt: skip
-
-
-def status() -> Session:
-    """Describe this clone's lab, running or not.
-
-    Raises:
-        LabError: it was started in a container, and its engine does not answer now.
-    """
-    found = _of_background(background.find(timeout_s=10))
-    if found.state == "stopped" and (numbers := background.lost()):
-        note = "its session file is gone or cannot be read"
-        return Session(state="unhealthy", engine="host", pid=numbers[0], note=note)
-    if found.state == "stopped":
-        engine = _remembered()
-        if engine:
-            found = _of_container(_look(engine))
-    if found.state in ("running", "unhealthy") and found.work and not Path(found.work).is_dir():
-        note = f"its work folder {found.work} is gone; make it again after ./inv stop"
-        return replace(found, state="unhealthy", note=note)
-    if found.state == "running" and not answers(found):
-        return replace(found, state="unhealthy", note="its page does not answer")
-    return found
-
-
-def _look(engine: str) -> container.Container | None:
-    try:
-        return container.find(engine)
-    except LabError as error:
-        reason = probe_engine(engine)
-        raise LabError(
-            f"A lab was started with {engine}, which does not answer now.",
-            why=f"{reason.problem.replace('_', ' ') or 'unknown'}: {reason.detail or error.why}",
-            next_step=(
-                f"start {engine} again, then the same command; the files are safe in the work"
-                " folder"
-            ),
-        ) from error
-
-
 def stop(say: Say) -> Session:
     """Stop the lab; does nothing where none runs.
 
@@ -371,8 +284,8 @@ def stop(say: Say) -> Session:
         LabError: it was started in a container, and its engine does not answer now.
     """
     with _turn(say):
-        session = status()
-        if session.state != "stopped" and (busy := busy_kernels(session)):
+        session = running.status()
+        if session.state != "stopped" and (busy := running.busy_kernels(session)):
             say(f"{busy} kernel(s) still compute; what they have not saved ends with them")
         server = background.find()
         for number in [server.pid] if server else background.lost():
@@ -380,55 +293,8 @@ def stop(say: Say) -> Session:
         background.clear_remains()
         if session.engine == "host":
             say("the lab on the host has stopped")
-        if engine := _remembered():
-            while remains := _look(engine):  # a start that was killed may leave a second one
+        if engine := running.remembered():
+            while remains := running.look(engine):  # a start that was killed may leave a second one
                 container.remove(remains)
-            _forget()
+            running.forget()
         return session
-
-
-def _memory() -> Path:
-    return state() / "engine.txt"
-
-
-def _remember(engine: str) -> None:
-    """Note which engine may hold a container of ours; the engine itself knows the rest."""
-    _memory().write_text(engine, encoding="utf-8")
-
-
-def _remembered() -> str:
-    try:
-        return _memory().read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-
-
-def _forget() -> None:
-    _memory().unlink(missing_ok=True)
-
-
-def busy_kernels(session: Session) -> int:
-    """How many kernels compute at this moment; 0 where the server does not say."""
-    if not session.url or session.port is None:
-        return 0
-    return address.busy_kernels(session.port, session.url.rpartition("=")[2])
-
-
-def logs_arguments(follow: bool) -> list[str]:
-    """The command that shows the log of the lab that runs, or ran last.
-
-    Raises:
-        LabError: there is no log.
-    """
-    engine = "" if background.is_held() else _remembered()
-    found = _look(engine) if engine else None
-    if found:
-        return container.logs_arguments(found, follow=follow)
-    path = background.log_file()
-    if not path.exists():
-        raise LabError(
-            "There is no log yet.",
-            why="no lab runs, and the last one in a container took its log with it",
-            next_step="start one with ./inv lab",
-        )
-    return ["tail", "-n", "+1", *(["-f"] if follow else []), str(path)]

@@ -1,0 +1,153 @@
+"""What runs of this clone's lab at this moment, in a container or on the host."""
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from lab.engines.probe import probe_engine
+from lab.errors import LabError
+from lab.paths import state
+from lab.records.session import Session
+from lab.server import address, background, container
+
+
+def status() -> Session:
+    """Describe this clone's lab, running or not.
+
+    Raises:
+        LabError: it was started in a container, and its engine does not answer now.
+    """
+    found = of_background(background.find(timeout_s=10))
+    if found.state == "stopped" and (numbers := background.lost()):
+        note = "its session file is gone or cannot be read"
+        return Session(state="unhealthy", engine="host", pid=numbers[0], note=note)
+    if found.state == "stopped":
+        engine = remembered()
+        if engine:
+            found = of_container(look(engine))
+    if found.state in ("running", "unhealthy") and found.work and not Path(found.work).is_dir():
+        note = f"its work folder {found.work} is gone; make it again after ./inv stop"
+        return replace(found, state="unhealthy", note=note)
+    if found.state == "running" and not answers(found):
+        return replace(found, state="unhealthy", note="its page does not answer")
+    return found
+
+
+def answers(session: Session) -> bool:
+    """Whether the page of a session answers, with that session's token."""
+    assert session.url is not None
+    assert session.port is not None
+    return address.answers(session.port, session.url.rpartition("=")[2])
+
+
+def of_background(found: background.Background | None) -> Session:
+    """The session of a server on the host; `stopped` where there is none."""
+    if found is None:
+        return Session(state="stopped")
+    return Session(
+        state="running", url=address.url(found.port, found.token), engine="host",
+        device=found.device, work=found.work, port=found.port, started_utc=found.started_utc,
+        pid=found.pid, ssh=address.ssh_line(found.port),
+    )  # fmt: skip
+
+
+def of_container(found: container.Container | None) -> Session:
+    """The session of a container, in whatever state it is; `stopped` where there is none."""
+    if found is None:
+        return Session(state="stopped")
+    base = Session(
+        state="ended", note=_ending(found.exit_code), engine=found.program,
+        device=found.device, image=found.image, work=found.work, port=found.port,
+        started_utc=found.started_utc, container=found.id[:12],
+    )  # fmt: skip
+    if found.status == "created":
+        return replace(base, note="its start was interrupted")
+    if not found.running:
+        return base
+    if found.status == "paused":
+        note = f"its container is paused; `{found.program} unpause {found.id[:12]}` lets it go on"
+        return replace(base, state="unhealthy", note=note)
+    secret = container.read_secret(found.program, found.id)
+    if secret is None:
+        gone = container.find(found.program)
+        if gone is None or not gone.running:
+            return of_container(gone)
+        return replace(base, state="unhealthy", note="its server wrote no address")
+    return replace(
+        base, state="unhealthy" if found.health == "unhealthy" else "running", note=None,
+        url=address.url(found.port, secret["token"]), ssh=address.ssh_line(found.port),
+    )  # fmt: skip
+
+
+def _ending(code: int) -> str:
+    killed = ", killed: for want of memory, or by hand" if code == 137 else ""
+    return f"exit code {code}{killed}"
+
+
+def look(engine: str) -> container.Container | None:
+    """Find this clone's container.
+
+    Raises:
+        LabError: its engine does not answer now; says how the lab can be reached again.
+    """
+    try:
+        return container.find(engine)
+    except LabError as error:
+        reason = probe_engine(engine)
+        raise LabError(
+            f"A lab was started with {engine}, which does not answer now.",
+            why=f"{reason.problem.replace('_', ' ') or 'unknown'}: {reason.detail or error.why}",
+            next_step=(
+                f"start {engine} again, then the same command; the files are safe in the work"
+                " folder"
+            ),
+        ) from error
+
+
+def _memory() -> Path:
+    return state() / "engine.txt"
+
+
+def remember(engine: str) -> None:
+    """Note which engine may hold a container of ours; the engine itself knows the rest."""
+    _memory().write_text(engine, encoding="utf-8")
+
+
+def remembered() -> str:
+    """The engine that may hold a container of ours; empty where none does."""
+    try:
+        return _memory().read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def forget() -> None:
+    """Forget it: its container has been removed."""
+    _memory().unlink(missing_ok=True)
+
+
+def busy_kernels(session: Session) -> int:
+    """How many kernels compute at this moment; 0 where the server does not say."""
+    if not session.url or session.port is None:
+        return 0
+    return address.busy_kernels(session.port, session.url.rpartition("=")[2])
+
+
+def logs_arguments(follow: bool) -> list[str]:
+    """The command that shows the log of the lab that runs, or ran last.
+
+    Raises:
+        LabError: there is no log.
+    """
+    engine = "" if background.is_held() else remembered()
+    found = look(engine) if engine else None
+    if found:
+        return container.logs_arguments(found, follow=follow)
+    path = background.log_file()
+    if not path.exists():
+        raise LabError(
+            "There is no log yet.",
+            why="no lab runs, and the last one in a container took its log with it",
+            next_step="start one with ./inv lab",
+        )
+    return ["tail", "-n", "+1", *(["-f"] if follow else []), str(path)]
