@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,12 @@ def _lacking() -> dict[str, str]:
         _known.update({mark: what for mark, (what, there) in NEEDS.items() if not there()})
         _known.setdefault("", "")
     return {mark: what for mark, what in _known.items() if mark}
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # What takes longer comes later: a slip in a line shows in seconds, not after the image is built.
