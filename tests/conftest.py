@@ -53,7 +53,7 @@ def _lacking() -> dict[str, str]:
 
 
 def pytest_configure() -> None:
-    """A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C."""
+    """A shell that puts the tests in the background has all that they start ignore Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
