@@ -38,8 +38,10 @@ def run_seed(server: Server) -> list[tuple[str, Outcome]]:
 
 
 def _shorter(source: str) -> str:
-    for whole, part in _SHORTER:
-        source = source.replace(whole, part)
+    if "def test_speed" in source:
+        for whole, part in _SHORTER:
+            assert whole in source, f"the notebook no longer says {whole}"
+            source = source.replace(whole, part)
     return source
 
 
