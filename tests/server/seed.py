@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.jupyter import Outcome, Server
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "data" / "introduccion-a-pytorch.ipynb"
-# 100 products of 614 GFLOP take minutes on two cores; two print the same line. LAB_SEED_WHOLE=1 runs
-# all of them.
+# 100 products of 614 GFLOP take minutes on two cores; two print the same line. LAB_SEED_WHOLE=1
+# runs all of them.
 _SHORTER = (("test_speed('cpu',100)", "test_speed('cpu',2)"),)
 
 
