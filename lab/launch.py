@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab.engines import apptainer, docker, host
@@ -12,7 +12,7 @@ from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.image.provide import own_image, provide_image
 from lab.locks.install import ensure_environment, environment_folder
-from lab.paths import ROOT, state, typed_path, work_default
+from lab.paths import ROOT, in_image, state, typed_path, work_default
 from lab.process import attach
 from lab.server.work import container_user, prepare_work
 
@@ -49,13 +49,23 @@ class Launch:
     argv: list[str]
     cwd: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+    """None on the host."""
 
     def run(self) -> int:
         """Run it on this terminal; returns its exit code."""
         return attach(self.argv, env=self.env, cwd=self.cwd)
 
 
-def prepare(wish: Wish, command: tuple[str, ...], say: Say, *, dry_run: bool = False) -> Launch:
+def prepare(
+    wish: Wish,
+    command: tuple[str, ...],
+    say: Say,
+    *,
+    dry_run: bool = False,
+    piped: bool = False,
+    choice: Choice | None = None,
+) -> Launch:
     """Make everything ready that a command needs: folder, image or packages.
 
     Args:
@@ -63,21 +73,35 @@ def prepare(wish: Wish, command: tuple[str, ...], say: Say, *, dry_run: bool = F
         command: the program and its arguments, as they are inside.
         say: takes lines of progress.
         dry_run: make nothing; the command line is the same.
+        piped: the command talks with us, not with the terminal.
+        choice: where to run it, as `chosen` gave it before; None chooses now.
 
     Raises:
         LabError: something it needs cannot be had.
     """
-    choice = choose(wish.engine, wish.device)
+    choice = choice or chosen(wish)
     work = typed_path(str(wish.work or work_default()))
     if not dry_run:
         work = prepare_work(work)
         refuse_unfinished(choice)
     request = request_for(choice, wish, command, work, say, dry_run=dry_run)
+    if piped:
+        request = replace(request, terminal=False)
     if choice.engine == "host":
         return _on_host(choice, request, say, dry_run=dry_run)
     if choice.engine == "apptainer":
-        return Launch(argv=apptainer.run_arguments(request))
-    return Launch(argv=docker.run_arguments(request, choice.engine))
+        return Launch(argv=apptainer.run_arguments(request), image=request.image)
+    return Launch(argv=docker.run_arguments(request, choice.engine), image=request.image)
+
+
+def chosen(wish: Wish) -> Choice:
+    """Where a wish will run; inside the image that is where we are.
+
+    Raises:
+        LabError: the engine does not answer, or has no such device.
+    """
+    engine = "host" if wish.engine == "auto" and in_image() else wish.engine
+    return choose(engine, wish.device)
 
 
 def request_for(
@@ -116,6 +140,8 @@ def refuse_unfinished(choice: Choice) -> None:
 
 
 def _on_host(choice: Choice, request: LaunchRequest, say: Say, *, dry_run: bool) -> Launch:
+    if in_image():
+        return Launch(argv=list(request.command), cwd=request.work)
     lock = host_lock(choice)
     folder = environment_folder(lock) if dry_run else ensure_environment(lock, say=say)
     variables = host.variables(request, folder, ROOT, os.environ.get("PATH", ""))

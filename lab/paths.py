@@ -31,6 +31,21 @@ def typed_path(text: str) -> Path:
         ) from error
 
 
+def in_image() -> bool:
+    """Whether this process runs inside the lab's image, where everything is installed already."""
+    return os.environ.get("LAB_RUNNER") == "image"
+
+
 def work_default() -> Path:
     """The student's folder when none is named."""
-    return ROOT / "work"
+    return Path("/work") if in_image() else ROOT / "work"
+
+
+def results() -> Path:
+    """Where runs are kept: LAB_RESULTS, or the clone; in the image the student's folder, which
+    outlives it."""
+    if named := os.environ.get("LAB_RESULTS"):
+        return typed_path(named)
+    if in_image():
+        return work_default() / "results"
+    return ROOT / "results" if os.access(ROOT, os.W_OK) else state() / "results"

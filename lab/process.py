@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -174,3 +176,74 @@ def start_background(
         env=dict(env), cwd=cwd, start_new_session=True, pass_fds=(keep,),
     )  # fmt: skip
     return process.pid
+
+
+class Conversation:
+    """A process that is told something, answers line by line, and ends when its standard input
+    does.
+
+    It has a session of its own, so Ctrl-C is ours alone; where we are killed, its input ends, and
+    so does it."""
+
+    def __init__(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
+        """Start it.
+
+        Args:
+            argv: the program and its arguments.
+            env: variables set on top of this process's own.
+            cwd: the folder it runs in.
+
+        Raises:
+            LabError: it cannot be started.
+        """
+        self._argv = tuple(argv)
+        self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - until end()
+        try:
+            self._process = subprocess.Popen(
+                list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
+                text=True, errors="replace", env={**os.environ, **(env or {})}, cwd=cwd,
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            self._stderr.close()
+            raise LabError(
+                f"The program {argv[0]} cannot be started.",
+                why=str(error),
+                next_step="run `./inv doctor` to see what is missing",
+            ) from error
+
+    def tell(self, line: str) -> None:
+        """Write it a line; one that has ended already hears nothing."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+
+    def lines(self) -> Iterator[str]:
+        """Its lines as they come, until it ends."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            yield line.rstrip("\n")
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def end(self, patience_s: float = 10) -> Finished:
+        """Let go of it, wait until it has ended, and return how; one that does not go is killed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        self._process.stdout.close()
+        try:
+            code = self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._stderr.seek(0)
+        words = self._stderr.read()
+        self._stderr.close()
+        return Finished(argv=self._argv, code=code, stdout="", stderr=words)

@@ -43,3 +43,44 @@ def parse_bytes(text: str) -> int:
             next_step="pass one such as 512m or 8g",
         )
     return size
+
+
+def parse_number(text: str, name: str, *, least: float, most: float) -> float:
+    """Read a number that an option was given.
+
+    Args:
+        text: as typed.
+        name: the option, with its dashes.
+        least, most: what makes sense.
+
+    Raises:
+        LabError: it is no number, or does not lie between the two.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise LabError(
+            f"{name} cannot be {text!r}.",
+            why=f"it is a number from {least:g} to {most:g}",
+            next_step=f"pass one, such as {name} {least:g}",
+        )
+    return value
+
+
+def parse_whole_number(text: str, name: str, *, least: int, most: int) -> int:
+    """Read a whole number that an option was given; as `parse_number`."""
+    value = parse_number(text, name, least=least, most=most)
+    if value != int(value):
+        raise LabError(
+            f"{name} cannot be {text!r}.",
+            why="it is a whole number",
+            next_step=f"pass one, such as {name} {int(value)}",
+        )
+    return int(value)
+
+
+def parse_words(text: str) -> tuple[str, ...]:
+    """Read words separated by commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -9,9 +9,10 @@ import msgspec
 from lab.errors import LabError
 
 
-def to_json(record: msgspec.Struct) -> str:
-    """A record as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+def to_json(record: msgspec.Struct, *, compact: bool = False) -> str:
+    """A record as JSON: indented, or in one line where it holds many numbers."""
+    encoded = msgspec.json.encode(record)
+    return (encoded if compact else msgspec.json.format(encoded, indent=2)).decode()
 
 
 def save(text: str, path: Path, *, private: bool = False) -> None:
