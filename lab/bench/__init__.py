@@ -1,0 +1,2 @@
+"""Speed tests whose figures can be trusted: timer, sampling, statistics, peaks; cases/ one file
+per test."""

@@ -1,0 +1,1 @@
+"""The speed tests: one file each, found by looking in this folder."""

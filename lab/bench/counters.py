@@ -1,0 +1,118 @@
+"""What the operating system counts while a block of samples runs: lost processors, stolen time,
+other programs."""
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+# Of the time of all processors: less than this is the housekeeping of any machine.
+_FOREIGN_SHARE = 0.10
+_STOLEN_SHARE = 0.01
+
+
+def involuntary_switches() -> int:
+    """How often this process lost a processor against its will, all its threads together
+    (getrusage(2))."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def waited_ns(tasks: Path = Path("/proc/self/task")) -> int | None:
+    """How long this process's threads were ready to run and had no processor, all together, in
+    nanoseconds.
+
+    None where the kernel does not count it. Source: Documentation/scheduler/sched-stats.rst of
+    Linux, second field of schedstat."""
+    total = 0
+    try:
+        for thread in os.listdir(tasks):  # noqa: PTH208 - half the cost of iterdir, and it is read between samples
+            with suppress(ProcessLookupError, FileNotFoundError):  # a thread that has just ended
+                total += int((tasks / thread / "schedstat").read_bytes().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counters:
+    """The machine at one moment; times in seconds, summed over all processors.
+
+    Args:
+        wall_s: the monotonic clock.
+        own_s: processor time of this process and of its children that have ended.
+        busy_s: processor time of all programs; None where the system does not tell.
+        stolen_s: time that a hypervisor gave to other machines.
+        throttled_s: time for which the control group's limit held this process back.
+    """
+
+    wall_s: float
+    own_s: float
+    busy_s: float | None
+    stolen_s: float
+    throttled_s: float
+
+    @classmethod
+    def read(cls, root: Path = Path("/")) -> Self:
+        """Read them; what the machine lacks is 0, or None where that would mean something."""
+        times = os.times()
+        busy, stolen = _machine_times(root / "proc/stat")
+        return cls(
+            wall_s=time.monotonic(), own_s=sum(times[:4]), busy_s=busy, stolen_s=stolen,
+            throttled_s=_throttled(root / "sys/fs/cgroup"),
+        )  # fmt: skip
+
+    def foreign_share(self, later: "Counters") -> float | None:
+        """The share of all processors that other programs used in between; None where nobody
+        counts."""
+        wall = later.wall_s - self.wall_s
+        if self.busy_s is None or later.busy_s is None or wall <= 0:
+            return None
+        foreign = (later.busy_s - self.busy_s) - (later.own_s - self.own_s)
+        return max(foreign, 0.0) / (wall * (os.cpu_count() or 1))
+
+    def disturbance(self, later: "Counters") -> str | None:
+        """Why the samples in between do not count: `stolen` by the hypervisor or `throttled` by
+        the limit."""
+        wall = later.wall_s - self.wall_s
+        if later.stolen_s - self.stolen_s > max(_STOLEN_SHARE * wall, 0.015):  # counted in 0.01 s
+            return "stolen"
+        if later.throttled_s - self.throttled_s > _STOLEN_SHARE * wall:
+            return "throttled"
+        return None
+
+
+def is_busy(foreign_share: float | None) -> bool:
+    """Whether other programs used so much of the machine that no figure can be trusted."""
+    return foreign_share is not None and foreign_share > _FOREIGN_SHARE
+
+
+def _machine_times(stat: Path) -> tuple[float | None, float]:
+    """Busy and stolen seconds of all processors (proc_stat(5)); a guest's time is in user's
+    already."""
+    try:
+        line = stat.read_text(encoding="ascii").partition("\n")[0].split()
+        user, nice, system, _, _, irq, softirq, steal = (int(word) for word in line[1:9])
+    except (OSError, ValueError):
+        return None, 0.0
+    tick = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq) / tick, steal / tick
+
+
+def _throttled(cgroup: Path) -> float:
+    """Seconds for which this control group was held back: version 2 in microseconds, version 1
+    in nanoseconds."""
+    for path, name, unit in (
+        (cgroup / "cpu.stat", "throttled_usec", 1e-6),
+        (cgroup / "cpu/cpu.stat", "throttled_time", 1e-9),
+    ):
+        try:
+            words = path.read_text(encoding="ascii").split()
+        except OSError:
+            continue
+        if name in words:
+            return int(words[words.index(name) + 1]) * unit
+    return 0.0

@@ -1,0 +1,197 @@
+"""Samples many workloads in one process: calibrated, warmed up, in interleaved rounds of a
+random order."""
+
+import gc
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+
+from lab.bench.case import Workload
+from lab.bench.counters import Counters
+from lab.bench.statistics import round_interval
+from lab.bench.timer import Sample, Timer
+
+ROUNDS = 8
+MOST_ROUNDS = 32
+# A sample lasts at least this long: then what taking it costs is far below 1 %
+# (benchmarks/overhead.py).
+SAMPLE_S = {"cpu": 5e-3}
+_SAMPLE_ON_DEVICE_S = 1e-3
+_STEADY = 0.02
+_WARM_UP_S = 15.0
+_WINDOW_SAMPLES = 5
+_FIRST_ROUNDS_SHARE = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """The samples of one workload in one round, and what the machine did meanwhile."""
+
+    index: int
+    round: int
+    samples: list[Sample]
+    foreign_share: float | None = None
+    energy_j: float | None = None
+
+
+@dataclass(kw_only=True)
+class Subject:
+    """A workload while it is measured.
+
+    Args:
+        index: its place in the request.
+        workload: what is timed.
+        calls: calls of one sample; 0 until it is calibrated.
+        steady: whether its warm-up ended with two windows that agree.
+        sample_s: how long one sample takes, flushes included.
+        estimates: one for each round that has clean samples, in seconds for one call.
+    """
+
+    index: int
+    workload: Workload
+    calls: int = 0
+    steady: bool = True
+    sample_s: float = 0.0
+    estimates: list[float] = field(default_factory=list)
+
+    def converged(self, precision: float) -> bool:
+        """Whether the interval between the rounds so far is as narrow as asked for."""
+        if len(self.estimates) < ROUNDS // 2:
+            return False
+        return round_interval(self.estimates).half_width <= precision
+
+
+def least_sample_s(device: str) -> float:
+    """How long a sample lasts at least, in seconds."""
+    return SAMPLE_S.get(device, _SAMPLE_ON_DEVICE_S)
+
+
+def calibrate(subject: Subject, timer: Timer, least_s: float) -> None:
+    """Find how many calls make a sample that lasts long enough; a number given before stays."""
+    calls = subject.calls or 1
+    timer.sample(subject.workload, 1)  # the first call pays for what is made once
+    sample = timer.sample(subject.workload, calls)
+    while not subject.calls and sample.duration_s < least_s:
+        # Half as much again: a clock that speeds up must not bring samples under the least.
+        wished = 1.5 * calls * least_s / max(sample.duration_s, 1e-9)
+        calls = max(calls + 1, min(math.ceil(wished), 10 * calls))
+        sample = timer.sample(subject.workload, calls)
+    subject.calls = calls
+
+
+def warm_up(
+    subject: Subject, timer: Timer, most_s: float, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Sample until two windows in a row agree within 2 %; after `most_s` seconds it is not
+    steady."""
+    end = clock() + min(most_s, _WARM_UP_S)
+    before = math.inf
+    while True:
+        begin = clock()
+        window = [timer.sample(subject.workload, subject.calls) for _ in range(_WINDOW_SAMPLES)]
+        subject.sample_s = (clock() - begin) / _WINDOW_SAMPLES
+        now = median(sample.duration_s for sample in window)
+        if abs(now / before - 1) <= _STEADY:
+            subject.steady = True
+            return
+        before = now
+        if clock() + _WINDOW_SAMPLES * subject.sample_s > end:
+            subject.steady = False
+            return
+
+
+def measure(
+    subjects: Sequence[Subject],
+    timer: Timer,
+    *,
+    end_s: float,
+    precision: float,
+    order: random.Random,
+    clock: Callable[[], float] = time.monotonic,
+    energy_j: Callable[[], float | None] = lambda: None,
+) -> Iterator[Block]:
+    """Measure in rounds; in each, every subject has one block, in an order that is drawn anew.
+
+    After each eight rounds those whose interval is as narrow as asked for are left out: looks at
+    times that are fixed beforehand, not a wait for a lucky moment. It ends when none is left, or at
+    the time limit.
+
+    Args:
+        subjects: calibrated and warm.
+        timer: takes the samples.
+        end_s: the time limit, on `clock`.
+        precision: half-width asked for, as a share.
+        order: draws the order of each round.
+        clock: seconds, monotonic.
+        energy_j: the device's energy counter in joules, where it has one.
+    """
+    going = list(subjects)
+    per_block = (end_s - clock()) * _FIRST_ROUNDS_SHARE / (ROUNDS * max(len(going), 1))
+    for round_number in range(MOST_ROUNDS):
+        order.shuffle(going)
+        for subject in going:
+            if clock() + subject.sample_s > end_s:
+                return
+            yield _block(subject, timer, round_number, per_block, energy_j)
+        if (round_number + 1) % ROUNDS == 0:
+            going = [subject for subject in going if not subject.converged(precision)]
+            if not going:
+                return
+
+
+def _block(
+    subject: Subject,
+    timer: Timer,
+    round_number: int,
+    per_block_s: float,
+    energy_j: Callable[[], float | None],
+) -> Block:
+    # One more is taken first and dropped: the subject before this one has left its data in the
+    # caches.
+    count = max(1, math.floor(per_block_s / max(subject.sample_s, 1e-9)) - 1)
+    if subject.sample_s < per_block_s:
+        timer.sample(subject.workload, subject.calls)
+    energy, before = energy_j(), Counters.read()
+    with _without_gc():
+        samples = [timer.sample(subject.workload, subject.calls) for _ in range(count)]
+    after, energy_after = Counters.read(), energy_j()
+    samples = _marked(samples, before.disturbance(after))
+    clean = [sample.duration_s for sample in samples if sample.disturbance is None]
+    if clean:
+        subject.estimates.append(median(clean) / subject.calls)
+    used = None if energy is None or energy_after is None else energy_after - energy
+    foreign = None if subject.workload.self_preempting else before.foreign_share(after)
+    return Block(
+        index=subject.index, round=round_number, samples=samples, foreign_share=foreign,
+        energy_j=used,
+    )  # fmt: skip
+
+
+def _marked(samples: list[Sample], disturbance: str | None) -> list[Sample]:
+    """The samples, with a disturbance of the whole block for those that have none of their own."""
+    if disturbance is None:
+        return samples
+    return [
+        Sample(
+            duration_s=s.duration_s, begin_s=s.begin_s, wall_s=s.wall_s,
+            disturbance=s.disturbance or disturbance,
+        )
+        for s in samples
+    ]  # fmt: skip
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Keep Python's garbage collector out of the samples."""
+    gc.collect(0)
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
