@@ -25,6 +25,8 @@ ROOMS = {
     "engines": {"errors", "process", "records"},
     "gpu": {"errors", "process", "records"},
     "render": {"errors", "records"},
+    # NVML has one caller, lab/gpu: the speed tests look through it while they run.
+    "bench": {"errors", "process", "records", "paths", "gpu"},
     "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks"},
     "doctor": {

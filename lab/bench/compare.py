@@ -1,0 +1,162 @@
+"""Sets a run beside an earlier one: faster, slower, the same, or not to be told."""
+
+import json
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Literal
+
+from lab.bench.statistics import Interval, paired_ratio_interval, ratio_interval
+from lab.errors import LabError
+from lab.records.bench import BenchReport, CaseResult, Comparison
+
+# A smaller difference is none, on the quietest machine: of layout, of a kernel's version, of the
+# weather.
+LEAST_THRESHOLD = 0.02
+# Fresh processes of a self-test; a machine's floor is that of runs with as many.
+FLOOR_PROCESSES = 5
+_BELIEVED = ("ok", "not_converged")
+
+Key = tuple[str, str, str]
+
+
+def compare(new: BenchReport, old: BenchReport, *, force: bool) -> list[Comparison]:
+    """Compare all cases that both runs have.
+
+    Args:
+        new, old: the runs.
+        force: compare also what was measured on different devices or in different modes.
+
+    Raises:
+        LabError: the runs cannot be compared.
+    """
+    differences = _differences(new, old)
+    if differences and not force:
+        raise LabError(
+            "The two runs cannot be compared.",
+            why="they differ in " + "; ".join(differences),
+            next_step="measure both on the same device in the same way, or pass --force",
+        )
+    before = {_key(case): case for case in old.cases}
+    pairs = [(case, before[_key(case)]) for case in new.cases if _key(case) in before]
+    if not pairs:
+        raise LabError(
+            "The two runs have no case in common.",
+            why="a case is the same when its name, parameters and device are",
+            next_step="pass the same --only, --size and --dtype as in the earlier run",
+        )
+    threshold = _threshold(new, old)
+    return [compare_cases(now, then, threshold) for now, then in pairs]
+
+
+def _key(case: CaseResult) -> Key:
+    device = case.device.partition(":")[0]
+    return case.name, json.dumps(case.params, sort_keys=True), device
+
+
+def _differences(new: BenchReport, old: BenchReport) -> list[str]:
+    """What makes two runs incomparable, each with both values."""
+    a, b = new.environment, old.environment
+    facts = {
+        "processor": (a.cpu and a.cpu.model, b.cpu and b.cpu.model),
+        "GPU": (a.gpu and a.gpu.name, b.gpu and b.gpu.name),
+        "threads": (a.threads, b.threads),
+        "cores": (a.cpu and a.cpu.cores, b.cpu and b.cpu.cores),
+        "float32 mode": (a.matmul_precision, b.matmul_precision),
+        "device": (_devices(new), _devices(old)),
+    }
+    return [
+        f"{what}: {now or 'none'} now, {then or 'none'} before"
+        for what, (now, then) in facts.items()
+        if now != then
+    ]
+
+
+def _devices(report: BenchReport) -> str:
+    return ", ".join(sorted({case.device.partition(":")[0] for case in report.cases}))
+
+
+def _threshold(new: BenchReport, old: BenchReport) -> float:
+    """2 %, or the machines' floors: those hold for runs of five processes, and fewer vary more."""
+    floors = [
+        report.environment.floor_percent
+        / 100
+        * math.sqrt(FLOOR_PROCESSES / max(report.processes, 1))
+        for report in (new, old)
+        if report.environment.floor_percent is not None
+    ]
+    return max(LEAST_THRESHOLD, *floors, 0.0)
+
+
+def compare_cases(new: CaseResult, old: CaseResult, threshold: float) -> Comparison:
+    """Compare one case that was measured in two runs.
+
+    Args:
+        new, old: the case in both.
+        threshold: differences up to this share are none.
+    """
+    for case, which in ((new, "this run"), (old, "the earlier run")):
+        if case.verdict not in _BELIEVED or case.median_s is None:
+            reason = f"in {which} its verdict is {case.verdict}"
+            return _inconclusive(new, threshold, reason)
+    sides = [_estimates(case) for case in (new, old)]
+    if min(len(side) for side in sides) < 2:
+        return _inconclusive(new, threshold, "there are fewer than two rounds to compare")
+    if len(new.process_medians_s) > 1 and len(old.process_medians_s) > 1:
+        interval = ratio_interval(new.process_medians_s, old.process_medians_s)
+    else:
+        interval = ratio_interval(*sides)
+    return _decided(new, interval, threshold)
+
+
+def compare_paired(new: CaseResult, old: CaseResult, threshold: float) -> Comparison:
+    """Compare two cases of one run, round by round: what disturbed a round disturbed both."""
+    a, b = rounds_of(new), rounds_of(old)
+    common = sorted(a.keys() & b.keys())
+    if len(common) < 2:
+        return _inconclusive(new, threshold, "there are fewer than two rounds to compare")
+    interval = paired_ratio_interval([a[k] for k in common], [b[k] for k in common])
+    return _decided(new, interval, threshold)
+
+
+def rounds_of(case: CaseResult) -> dict[tuple[int, int], float]:
+    """Median seconds of a clean sample for each process and round, for one call."""
+    found: dict[tuple[int, int], list[float]] = {}
+    for duration, clean, process, number in zip(
+        case.samples_s, case.clean, case.process, case.round, strict=True
+    ):
+        if clean:
+            found.setdefault((process, number), []).append(duration / case.calls_per_sample)
+    return {key: median(values) for key, values in found.items()}
+
+
+def _estimates(case: CaseResult) -> Sequence[float]:
+    return list(rounds_of(case).values())
+
+
+def _inconclusive(case: CaseResult, threshold: float, reason: str) -> Comparison:
+    return Comparison(
+        name=case.name, params=case.params, verdict="INCONCLUSIVE",
+        threshold_percent=100 * threshold, reason=reason,
+    )  # fmt: skip
+
+
+def _decided(case: CaseResult, interval: Interval, threshold: float) -> Comparison:
+    """A difference is one when the interval leaves no room for none, and it is above the
+    threshold."""
+    above, below = 1 + threshold, 1 / (1 + threshold)
+    verdict: Literal["FASTER", "SLOWER", "SAME", "INCONCLUSIVE"]
+    reason = None
+    if interval.low > 1 and interval.center > above:
+        verdict = "SLOWER"
+    elif interval.high < 1 and interval.center < below:
+        verdict = "FASTER"
+    elif below <= interval.low and interval.high <= above:
+        verdict = "SAME"
+    else:
+        verdict = "INCONCLUSIVE"
+        reason = f"the interval holds both none and a difference of more than {threshold:.1%}"
+    return Comparison(
+        name=case.name, params=case.params, verdict=verdict, ratio=interval.center,
+        ci95=(interval.low, interval.high), threshold_percent=100 * threshold, reason=reason,
+    )  # fmt: skip

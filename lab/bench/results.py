@@ -1,0 +1,107 @@
+"""Keeps every run in a file of its own: written whole, at once, also while the run goes on."""
+
+import os
+import re
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from lab.errors import LabError
+from lab.paths import results
+from lab.records.bench import BenchReport, SelfTest
+from lab.records.save import save, to_json
+
+_FLOOR = "repeatability-floor.json"
+
+
+def new_file(kind: str = "bench") -> Path:
+    """A name for a run that nobody else has: its kind, its time in UTC, host and process.
+
+    Raises:
+        LabError: no folder for results can be made.
+    """
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().partition(".")[0])[:40]
+    time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return _folder() / f"{kind}-{time}-{host}-{os.getpid()}.json"
+
+
+def _folder() -> Path:
+    folder = results()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"The folder for results cannot be made: {folder}",
+            why=str(error.strerror),
+            next_step="make it yourself, or free some space there",
+        ) from error
+    return folder
+
+
+def keep(report: BenchReport | SelfTest, path: Path) -> None:
+    """Write a run to its file; no moment shows half of it.
+
+    Raises:
+        LabError: it could not be written.
+    """
+    try:
+        save(to_json(report, compact=True), path)
+    except LabError as error:
+        raise LabError(
+            f"The run could not be kept in {path}.",
+            why=error.why,
+            next_step=f"free some space at {path.parent}; --output FILE writes a copy elsewhere",
+        ) from error
+
+
+def load(path: Path) -> BenchReport:
+    """Read a run that was kept, or that `--json` or `--output` gave.
+
+    Raises:
+        LabError: there is none in this file.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=BenchReport)
+    except OSError as error:
+        raise LabError(
+            f"The run {path} cannot be read.",
+            why=str(error.strerror),
+            next_step=f"name a file of `inv bench`; it keeps them in {results()}",
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LabError(
+            f"{path} is not a run of `inv bench`.",
+            why=str(error),
+            next_step=f"name a file of `inv bench` (lab/bench/1); it keeps them in {results()}",
+        ) from error
+
+
+class Floor(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--selftest` found on a machine; version 1 of the schema is the first."""
+
+    schema: str = "lab/floor/1"
+    floor_percent: float
+    measured_utc: str
+
+
+def keep_floor(floor_percent: float, key: str, measured_utc: str) -> None:
+    """Keep a machine's repeatability floor for later comparisons; `key` says machine and device."""
+    floors = _floors()
+    floors[key] = Floor(floor_percent=floor_percent, measured_utc=measured_utc)
+    text = msgspec.json.format(msgspec.json.encode(floors), indent=2).decode()
+    save(text, _folder() / _FLOOR)
+
+
+def floor_of(key: str) -> float | None:
+    """The floor that a machine's last self-test found; None where there was none."""
+    found = _floors().get(key)
+    return found.floor_percent if found else None
+
+
+def _floors() -> dict[str, Floor]:
+    try:
+        return msgspec.json.decode((results() / _FLOOR).read_bytes(), type=dict[str, Floor])
+    except (OSError, msgspec.DecodeError):  # the next self-test writes it anew
+        return {}

@@ -1,0 +1,31 @@
+"""The kernels of `--selftest`: one beside itself, and beside itself with 5 % more work.
+
+Not in the folder of the cases: it measures the measuring, not the machine.
+"""
+
+from lab.bench.case import Workload, axis, benchmark
+
+SIZE = 256
+PRODUCTS = {"once": 20, "again": 20, "more": 21}
+"""Products of one call for each variant: 21 are 5 % more than 20, whatever the machine."""
+
+
+def _memory_bytes(device: str, variant: str) -> int:
+    return 3 * SIZE**2 * 4
+
+
+@benchmark(memory_bytes=_memory_bytes, variant=axis(*PRODUCTS))
+def selftest(device: str, variant: str) -> Workload:
+    """Multiply square matrices a fixed number of times: (256, 256) @ (256, 256), 20 or 21 times
+    a call."""
+    import torch
+
+    a, b = torch.randn(2, SIZE, SIZE, device=device)
+    out = torch.empty_like(a)
+    products = range(PRODUCTS[variant])
+
+    def run() -> None:
+        for _ in products:
+            torch.mm(a, b, out=out)
+
+    return Workload(run=run, flop_per_call=len(products) * 2 * SIZE**3)
