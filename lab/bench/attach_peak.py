@@ -8,14 +8,16 @@ from lab.bench.gpu_peaks import at_clock
 from lab.records.bench import CaseResult, Environment, Peak
 
 
-def with_peak(case: CaseResult, environment: Environment) -> CaseResult:
+def with_peak(
+    case: CaseResult, environment: Environment, *, moves_memory: bool = True
+) -> CaseResult:
     """The result with its percentage of the physical peak, where one is known.
 
     Arithmetic is set beside the peak of its dtype; a case that only moves data beside the memory's.
     On a GPU the peak is that of the clock seen while the case ran, and the percentage of the
     nominal one goes with it."""
     kind, rate = "flop", case.throughput_flop_per_s
-    if rate is None:
+    if rate is None and moves_memory:
         kind, rate = "bytes", case.throughput_bytes_per_s
     peak = _find(environment.peaks, kind, case.dtype)
     if peak is None or rate is None or case.device.startswith("cpu") != (environment.gpu is None):

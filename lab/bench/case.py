@@ -32,6 +32,8 @@ class Workload:
             docstring.
         bytes_per_call: bytes that one call moves at least, each operand counted once.
         flush: called, untimed, before each call, for figures with a cold cache.
+        moves_memory: the bytes cross the device's memory, whose rate is then what they are set
+            beside; not a bus or another process.
         self_preempting: the call starts processes of its own, so that losing the processor says
             nothing.
         observe: called once in the first process before anything is sampled; its lines go to the
@@ -43,6 +45,7 @@ class Workload:
     flop_per_call: float | None = None
     bytes_per_call: float | None = None
     flush: Callable[[], object] | None = None
+    moves_memory: bool = True
     self_preempting: bool = False
     observe: Callable[[], list[str]] | None = None
     close: Callable[[], object] | None = None
@@ -92,7 +95,9 @@ class Case:
             NotHere.
         memory_bytes: called with the same; what the workload holds at its largest, in bytes.
         axes: the parameters that it sweeps.
-        skip: tells of a combination that makes no sense, at any level, on any device.
+        skip: tells of a combination that makes no sense, on this device or on any.
+        on_request: tells of a combination that takes so long that it runs only when its size or
+            dtype was asked for.
         summary: the first line of its docstring.
     """
 
@@ -101,6 +106,7 @@ class Case:
     memory_bytes: Callable[..., int]
     axes: dict[str, Axis] = field(default_factory=dict)
     skip: Callable[..., bool] | None = None
+    on_request: Callable[..., bool] | None = None
     summary: str = ""
 
     def grid(
@@ -112,7 +118,8 @@ class Case:
         values = [wished.get(name) or a.values(level, device) for name, a in self.axes.items()]
         for combination in itertools.product(*values):
             params = dict(zip(self.axes, combination, strict=True))
-            if self.skip is None or not self.skip(device=device, **params):
+            left_out = (self.skip, None if wished else self.on_request)
+            if not any(rule and rule(device=device, **params) for rule in left_out):
                 yield params
 
 
@@ -120,6 +127,7 @@ def benchmark(
     *,
     memory_bytes: Callable[..., int],
     skip: Callable[..., bool] | None = None,
+    on_request: Callable[..., bool] | None = None,
     **axes: Axis,
 ) -> Callable[[Callable[..., Workload]], Case]:
     """Make a case of a function that prepares a workload; the case's name is its file's."""
@@ -127,7 +135,7 @@ def benchmark(
     def register(prepare: Callable[..., Workload]) -> Case:
         return Case(
             name=prepare.__module__.rpartition(".")[2], prepare=prepare, memory_bytes=memory_bytes,
-            axes=axes, skip=skip, summary=(prepare.__doc__ or "").strip().partition("\n")[0],
+            axes=axes, skip=skip, on_request=on_request, summary=(prepare.__doc__ or "").strip().partition("\n")[0],
         )  # fmt: skip
 
     return register

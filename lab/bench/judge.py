@@ -39,6 +39,7 @@ class Tally:
     calls: int = 0
     flop_per_call: float | None = None
     bytes_per_call: float | None = None
+    moves_memory: bool = True
     samples_s: list[float] = field(default_factory=list)
     clean: list[bool] = field(default_factory=list)
     process: list[int] = field(default_factory=list)

@@ -66,6 +66,7 @@ class Warmed(Struct, frozen=True, kw_only=True, tag="warmed"):
     steady: bool
     flop_per_call: float | None = None
     bytes_per_call: float | None = None
+    moves_memory: bool = True
 
 
 class Sampled(Struct, frozen=True, kw_only=True, tag="sampled"):

@@ -30,7 +30,7 @@ from lab.errors import LabError
 from lab.process import Conversation
 from lab.records.bench import BenchReport, Environment
 
-_PATIENCE_S = 300  # beyond its time: for a case's own set-up, which is not counted
+_PATIENCE_S = 900  # beyond its time: for a case's own set-up, which is not counted
 
 
 class Show(Protocol):
@@ -184,6 +184,7 @@ class Run:
                 tally = self.tallies[index]
                 tally.calls, tally.flop_per_call = message.calls, message.flop_per_call
                 tally.bytes_per_call = message.bytes_per_call
+                tally.moves_memory = message.moves_memory
                 tally.steady.append(message.steady)
             case Sampled(index=index):
                 self.tallies[index].add(message, number, since_s)
@@ -211,7 +212,11 @@ class Run:
         """All that there is so far, judged."""
         unmeasured = _UNMEASURED.get(ended, "the time was used up before it could be measured")
         cases = [
-            with_peak(judge(t, self.plan.precision, unmeasured), self.environment)
+            with_peak(
+                judge(t, self.plan.precision, unmeasured),
+                self.environment,
+                moves_memory=t.moves_memory,
+            )
             for t in self.tallies
         ]
         return msgspec.convert(
