@@ -1,0 +1,1 @@
+"""Speed tests for people: text and progress on a terminal, and a page with plots."""
