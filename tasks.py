@@ -93,15 +93,22 @@ def _refuse(error: "LabError", *, json: bool) -> Exit:
 
 
 def _publish(
-    record: "Struct", text: str, *, json: bool, output: str, private: bool = False
+    record: "Struct",
+    text: str,
+    *,
+    json: bool,
+    output: str,
+    private: bool = False,
+    compact: bool = False,
 ) -> None:
     """Show a result: for a person, or as JSON, and in a file where one was named."""
     from lab.paths import typed_path
     from lab.records.save import save, to_json
 
+    document = to_json(record, compact=compact) if json or output else ""
     if output:
-        save(to_json(record), typed_path(output), private=private)
-    print(to_json(record) if json else text, flush=True)
+        save(document, typed_path(output), private=private)
+    print(document if json else text, flush=True)
 
 
 def _show_plan(argv: list[str], *, json: bool, output: str) -> None:
@@ -111,6 +118,18 @@ def _show_plan(argv: list[str], *, json: bool, output: str) -> None:
     from lab.records.plan import Plan
 
     _publish(Plan(argv=argv), join(argv), json=json, output=output)
+
+
+def _end(code: int) -> None:
+    """End with an exit code."""
+    if code:
+        raise Exit(code=code)
+
+
+def _words_from(task_name: str) -> list[str]:
+    """The command line as it was typed, without what ./inv puts before it."""
+    words = sys.argv[1:]
+    return words[words.index(task_name) :] if task_name in words else words
 
 
 def _path(text: str) -> Path | None:
@@ -363,6 +382,90 @@ def doctor(
     )
     if report.verdict == "fail":
         raise Exit(code=3)
+
+
+@task(
+    help={
+        "only": "speed tests to run, by name: --only matmul,memory (default: all)",
+        "quick": "one process, under a minute: a first look",
+        "full": "more sizes and eight processes, half an hour: figures to publish",
+        "cases": "list the speed tests and what each measures; measure nothing",
+        "size": "sizes in place of the usual ones, for the tests that have a size: --size 512,4096",
+        "dtype": "dtypes in place of the usual ones: --dtype float32,bfloat16",
+        "budget": "seconds that it may take (default: 300; quick 45, full 1500)",
+        "precision": "half-width in percent of the interval that `ok` stands for (default: 5)",
+        "threads": "threads of one operator (default: torch's own choice)",
+        "seed": "of the data and of the order in each round (default: drawn, and recorded)",
+        "compare": "an earlier run: say FASTER, SLOWER, SAME or INCONCLUSIVE, 3 on SLOWER",
+        "force": "compare also across devices and modes",
+        "selftest": "try whether this machine can tell a 5 % difference from none; 3 if not",
+        "show": "show an earlier run from its file; measure nothing",
+        "report": "write one page of HTML with plots to this file",
+        "engine": _ENGINE,
+        "device": _DEVICE,
+        "image": _IMAGE,
+        "base": _BASE,
+        "dry-run": _DRY_RUN,
+        "json": _JSON,
+        "output": _OUTPUT,
+    }
+)
+@command
+def bench(
+    context: Context,
+    only: str = "",
+    quick: bool = False,
+    full: bool = False,
+    cases: bool = False,
+    size: str = "",
+    dtype: str = "",
+    budget: str = "",
+    precision: str = "",
+    threads: str = "",
+    seed: str = "",
+    compare: str = "",
+    force: bool = False,
+    selftest: bool = False,
+    show: str = "",
+    report: str = "",
+    engine: str = "auto",
+    device: str = "auto",
+    image: str = "",
+    base: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Measure how fast torch computes here, with intervals, and say how far to trust each figure.
+
+    Every run is kept in results/. Let the machine rest meanwhile: what else runs shows in the
+    figures.
+    Examples: ./inv bench --quick    ./inv bench --only matmul --size 1024 --report page.html
+    """
+    from lab import bench_command
+    from lab.launch import Wish
+    from lab.paths import results
+
+    # The student's folder is not needed; the one for results is there and can be written.
+    wish = Wish(work=results(), engine=engine, device=device, image=image or None, base=base)
+    order = bench_command.parse_order(
+        wish, only=only, quick=quick, full=full, size=size, dtype=dtype, budget=budget,
+        precision=precision, threads=threads, seed=seed, argv=_words_from("bench"),
+    )  # fmt: skip
+    tell = bench_command.Tell(
+        publish=lambda record, text: _publish(record, text, json=json, output=output, compact=True),
+        say=say, report=_path(report),
+    )  # fmt: skip
+    if cases:
+        print(bench_command.cases_text())
+    elif dry_run:
+        _show_plan(bench_command.plan(order, say), json=json, output=output)
+    elif show:
+        _end(bench_command.show(order, _path(show), _path(compare), tell, force=force))
+    elif selftest:
+        _end(bench_command.selftest(order, tell))
+    else:
+        _end(bench_command.measure(order, _path(compare), tell, force=force))
 
 
 @task(

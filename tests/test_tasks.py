@@ -18,7 +18,19 @@ from invoke.parser import Parser, ParserContext
 from lab.errors import CheckFailed, LabError
 
 ROOT = Path(__file__).resolve().parent.parent
-TASKS = {"lab", "stop", "status", "logs", "shell", "build", "lock", "doctor", "test", "lint"}
+TASKS = {
+    "lab",
+    "stop",
+    "status",
+    "logs",
+    "shell",
+    "build",
+    "lock",
+    "doctor",
+    "bench",
+    "test",
+    "lint",
+}
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,8 @@ def benchmark(
     def register(prepare: Callable[..., Workload]) -> Case:
         return Case(
             name=prepare.__module__.rpartition(".")[2], prepare=prepare, memory_bytes=memory_bytes,
-            axes=axes, skip=skip, on_request=on_request, summary=(prepare.__doc__ or "").strip().partition("\n")[0],
+            axes=axes, skip=skip, on_request=on_request,
+            summary=(prepare.__doc__ or "").strip().partition("\n")[0],
         )  # fmt: skip
 
     return register

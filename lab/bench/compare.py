@@ -155,7 +155,9 @@ def _decided(case: CaseResult, interval: Interval, threshold: float) -> Comparis
         verdict = "SAME"
     else:
         verdict = "INCONCLUSIVE"
-        reason = f"the interval holds both none and a difference of more than {threshold:.1%}"
+        reason = (
+            f"the interval holds both none and a difference of more than {100 * threshold:.1f} %"
+        )
     return Comparison(
         name=case.name, params=case.params, verdict=verdict, ratio=interval.center,
         ci95=(interval.low, interval.high), threshold_percent=100 * threshold, reason=reason,

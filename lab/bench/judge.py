@@ -174,15 +174,17 @@ def _verdict(
         return "contaminated", _disturbed(tally, share)
     if tally.foreign_shares and is_busy(median(tally.foreign_shares)):
         used = median(tally.foreign_shares)
-        return "contaminated", f"other programs used {used:.0%} of the processors meanwhile"
+        return "contaminated", f"other programs used {100 * used:.0f} % of the processors meanwhile"
     unsteady = _unsteady(tally, per_process, precision)
     if unsteady is not None:
         return "not_steady", unsteady
-    rounds = min(len(rounds) for rounds in per_process)
+    rounds = round(median(len(rounds) for rounds in per_process))
     if interval is None or rounds < _LEAST_ROUNDS:
         return "not_converged", f"only {rounds} undisturbed rounds fitted into the time: --budget"
     if interval.half_width > precision:
-        wide = f"the interval is ±{interval.half_width:.1%}, wider than ±{precision:.0%}"
+        wide = (
+            f"the interval is ±{100 * interval.half_width:.1f} %, wider than ±{100 * precision:g} %"
+        )
         return "not_converged", wide
     return "ok", None
 
@@ -193,13 +195,13 @@ def _unsteady(tally: Tally, per_process: Sequence[Sequence[float]], precision: f
     drifts = [trend(rounds) for rounds in per_process]
     drifting = [drift for drift in drifts if abs(drift) > precision / 2]
     if len(drifting) > len(drifts) / 2:
-        return f"it drifted by {median(drifting):+.1%} from the first to the last round"
+        return f"it drifted by {100 * median(drifting):+.1f} % from the first to the last round"
     groups = [found for found in map(two_groups, tally.clean_calls()) if found is not None]
     if len(groups) > len(per_process) / 2:
         low, high = groups[0]
         return (
-            f"its samples fall into two groups, {high / low - 1:.0%} apart: a figure between is"
-            " neither"
+            f"its samples fall into two groups, {100 * (high / low - 1):.0f} % apart:"
+            " a figure between is neither"
         )
     if tally.steady.count(False) > len(tally.steady) / 2 and _spread(per_process) > precision:
         return "warming up did not end: no two windows agreed within 2 %"
@@ -213,4 +215,4 @@ def _spread(per_process: Sequence[Sequence[float]]) -> float:
 
 def _disturbed(tally: Tally, share: float) -> str:
     why, _ = tally.disturbances.most_common(1)[0]
-    return f"only {share:.0%} of the samples were undisturbed: {_WORDS.get(why, why)}"
+    return f"only {100 * share:.0f} % of the samples were undisturbed: {_WORDS.get(why, why)}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 from lab.bench.case import Workload
@@ -91,10 +92,13 @@ def warm_up(
     end = clock() + min(most_s, _WARM_UP_S)
     before = math.inf
     while True:
-        begin = clock()
-        window = [timer.sample(subject.workload, subject.calls) for _ in range(_WINDOW_SAMPLES)]
-        subject.sample_s = (clock() - begin) / _WINDOW_SAMPLES
-        now = median(sample.duration_s for sample in window)
+        times, window = [clock()], []
+        for _ in range(_WINDOW_SAMPLES):
+            window.append(timer.sample(subject.workload, subject.calls).duration_s)
+            times.append(clock())
+        # The median: one that lost its processor may take a hundred times as long.
+        subject.sample_s = median(later - earlier for earlier, later in pairwise(times))
+        now = median(window)
         if abs(now / before - 1) <= _STEADY:
             subject.steady = True
             return
@@ -136,7 +140,9 @@ def measure(
         for subject in going:
             if clock() + subject.sample_s > end_s:
                 return
-            yield _block(subject, timer, round_number, per_block, energy_j)
+            yield _block(
+                subject, timer, round_number, min(clock() + per_block, end_s), clock, energy_j
+            )
         if (round_number + 1) % ROUNDS == 0:
             going = [subject for subject in going if not subject.converged(precision)]
             if not going:
@@ -147,17 +153,18 @@ def _block(
     subject: Subject,
     timer: Timer,
     round_number: int,
-    per_block_s: float,
+    until_s: float,
+    clock: Callable[[], float],
     energy_j: Callable[[], float | None],
 ) -> Block:
-    # One more is taken first and dropped: the subject before this one has left its data in the
-    # caches.
-    count = max(1, math.floor(per_block_s / max(subject.sample_s, 1e-9)) - 1)
-    if subject.sample_s < per_block_s:
+    # One is taken first and dropped: the subject before has left its data in the caches.
+    if clock() + 2 * subject.sample_s <= until_s:
         timer.sample(subject.workload, subject.calls)
     energy, before = energy_j(), Counters.read()
+    samples: list[Sample] = []
     with _without_gc():
-        samples = [timer.sample(subject.workload, subject.calls) for _ in range(count)]
+        while not samples or clock() + subject.sample_s <= until_s:
+            samples.append(timer.sample(subject.workload, subject.calls))
     after, energy_after = Counters.read(), energy_j()
     samples = _marked(samples, before.disturbance(after))
     clean = [sample.duration_s for sample in samples if sample.disturbance is None]

@@ -65,7 +65,7 @@ def test_foreign_load_is_contaminated_whatever_the_samples_say() -> None:
     result = judge(tally_of(steady_truth(MS), foreign_share=0.5), 0.05)
     assert result.verdict == "contaminated"
     assert result.reason is not None
-    assert "50%" in result.reason
+    assert "50 %" in result.reason
 
 
 def test_drift_is_not_steady() -> None:
@@ -83,7 +83,7 @@ def test_two_modes_are_not_steady() -> None:
     result = judge(modes, 0.05)
     assert result.verdict == "not_steady"
     assert result.reason is not None
-    assert "two groups, 30% apart" in result.reason or "two groups, 29% apart" in result.reason
+    assert "two groups, 30 % apart" in result.reason or "two groups, 29 % apart" in result.reason
 
 
 def test_processes_that_differ_are_not_converged_however_calm_each_is() -> None:
