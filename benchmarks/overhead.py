@@ -15,7 +15,6 @@ import sys
 import time
 
 from lab.bench.case import Workload
-from lab.bench.sampler import least_sample_s
 from lab.bench.timer import HostTimer
 
 SAMPLES = 20_000
@@ -28,7 +27,8 @@ def nothing() -> None:
 
 def main() -> int:
     """Measure and print; 0 when both are under 1 %, else 3."""
-    timer, workload, least_s = HostTimer(), Workload(run=nothing), least_sample_s("cpu")
+    timer, workload = HostTimer(), Workload(run=nothing)
+    least_s = timer.least_s()
     inside, around = [], []
     for _ in range(SAMPLES):
         begin = time.perf_counter()

@@ -15,23 +15,36 @@ def with_peak(
 
     Arithmetic is set beside the peak of its dtype; a case that only moves data beside the memory's.
     On a GPU the peak is that of the clock seen while the case ran, and the percentage of the
-    nominal one goes with it."""
+    nominal one goes with it; a CPU's clock is read between the blocks.
+    """
     kind, rate = "flop", case.throughput_flop_per_s
     if rate is None and moves_memory:
         kind, rate = "bytes", case.throughput_bytes_per_s
     peak = _find(environment.peaks, kind, case.dtype)
     if peak is None or rate is None or case.device.startswith("cpu") != (environment.gpu is None):
         return case
-    percent = 100 * rate / peak.per_s
-    if peak.basis != "nominal":
-        return replace(case, peak=peak, percent_of_peak=percent)
-    seen = _clock_hz(case)
-    if environment.gpu is None or seen is None or kind == "bytes":
-        return replace(case, peak=peak, percent_of_peak=percent, percent_of_nominal=percent)
-    now = at_clock(peak, environment.gpu, seen)
+    now = _at_clock_seen(peak, case, environment)
+    nominal = 100 * rate / peak.per_s if peak.basis == "nominal" else None
     return replace(
-        case, peak=now, percent_of_peak=100 * rate / now.per_s, percent_of_nominal=percent
+        case, peak=now, percent_of_peak=100 * rate / now.per_s, percent_of_nominal=nominal
     )
+
+
+def _at_clock_seen(peak: Peak, case: CaseResult, environment: Environment) -> Peak:
+    """The peak at the clock that was seen while the case ran; memory has a clock of its own."""
+    if peak.kind == "bytes":
+        return peak
+    if environment.gpu is not None:
+        seen = _clock_hz(case)
+        return peak if seen is None else at_clock(peak, environment.gpu, seen)
+    before = environment.cpu.clock_hz if environment.cpu else None
+    if case.clock_hz is None or not before:
+        return peak
+    seen = f"{case.clock_hz / 1e9:.3g} GHz, the median seen while the case ran"
+    return replace(
+        peak, per_s=peak.per_s * case.clock_hz / before, basis="clock_seen",
+        source=f"{peak.source}; at {seen}",
+    )  # fmt: skip
 
 
 def _find(peaks: list[Peak], kind: str, dtype: str | None) -> Peak | None:

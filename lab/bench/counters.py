@@ -21,20 +21,59 @@ def involuntary_switches() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
-def waited_ns(tasks: Path = Path("/proc/self/task")) -> int | None:
-    """How long this process's threads were ready to run and had no processor, all together, in
-    nanoseconds.
+class WaitMeter:
+    """How long this process's threads were ready to run and had no processor, all together.
 
-    None where the kernel does not count it. Source: Documentation/scheduler/sched-stats.rst of
-    Linux, second field of schedstat."""
-    total = 0
-    try:
-        for thread in os.listdir(tasks):  # noqa: PTH208 - half the cost of iterdir, and it is read between samples
-            with suppress(ProcessLookupError, FileNotFoundError):  # a thread that has just ended
-                total += int((tasks / thread / "schedstat").read_bytes().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return total
+    Source: Documentation/scheduler/sched-stats.rst of Linux, second field of schedstat. The files
+    stay open: reading costs 2 µs for each thread then, a fifth of what opening them costs."""
+
+    def __init__(self, tasks: Path = Path("/proc/self/task")) -> None:
+        """Open nothing yet.
+
+        Args:
+            tasks: the folder with one folder for each thread.
+        """
+        self._tasks = tasks
+        self._files: dict[str, int] = {}
+        self._links = 0
+
+    def __call__(self) -> int | None:
+        """Nanoseconds since the process began; None where the kernel does not count them.
+
+        It falls by a thread's share when the thread ends.
+        """
+        try:
+            links = self._tasks.stat().st_nlink  # one for each thread, and two
+            if links != self._links:
+                self._open()
+                self._links = links
+            return sum(int(os.pread(file, 64, 0).split()[1]) for file in self._files.values())
+        except ProcessLookupError:  # a thread has ended, and another one has begun
+            self._links = 0
+            return self() if self._forget_ended() else None
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _open(self) -> None:
+        threads = os.listdir(self._tasks)  # noqa: PTH208 - half the cost of iterdir
+        for gone in self._files.keys() - set(threads):
+            os.close(self._files.pop(gone))
+        for thread in threads:
+            if thread not in self._files:
+                with suppress(FileNotFoundError):
+                    self._files[thread] = os.open(self._tasks / thread / "schedstat", os.O_RDONLY)
+
+    def _forget_ended(self) -> bool:
+        """Close the files of threads that have ended; whether there were any."""
+        ended = []
+        for thread, file in self._files.items():
+            try:
+                os.pread(file, 64, 0)
+            except ProcessLookupError:
+                ended.append(thread)
+        for thread in ended:
+            os.close(self._files.pop(thread))
+        return bool(ended)
 
 
 @dataclass(frozen=True, kw_only=True)

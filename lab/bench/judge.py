@@ -48,6 +48,7 @@ class Tally:
     wall_s: list[float] = field(default_factory=list)
     disturbances: Counter[str] = field(default_factory=Counter)
     foreign_shares: list[float] = field(default_factory=list)
+    clocks_hz: list[float] = field(default_factory=list)
     steady: list[bool] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     telemetry: list[Telemetry] = field(default_factory=list)
@@ -65,6 +66,8 @@ class Tally:
         self.at_s += [round(since_s + at, 4) for at in block.at_s]
         self.wall_s += block.wall_s
         self.disturbances.update(why for why in block.disturbances if why is not None)
+        if block.clock_hz is not None:
+            self.clocks_hz.append(block.clock_hz)
         if block.foreign_share is not None:
             self.foreign_shares.append(block.foreign_share)
 
@@ -109,7 +112,9 @@ def judge(
         samples_s=list(tally.samples_s), clean=list(tally.clean), process=list(tally.process),
         round=list(tally.round), at_s=list(tally.at_s), wall_s=list(tally.wall_s),
         disturbances=dict(tally.disturbances), notes=list(tally.notes),
-        telemetry=list(tally.telemetry), verdict="not_run", reason=tally.not_run,
+        telemetry=list(tally.telemetry),
+        clock_hz=median(tally.clocks_hz) if tally.clocks_hz else None,
+        verdict="not_run", reason=tally.not_run,
     )  # fmt: skip
     if tally.not_run is None and not tally.samples_s:
         return _with(result, reason=unmeasured)

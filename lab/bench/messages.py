@@ -80,6 +80,7 @@ class Sampled(Struct, frozen=True, kw_only=True, tag="sampled"):
     wall_s: list[float] = []
     disturbances: list[str | None]
     foreign_share: float | None = None
+    clock_hz: float | None = None
 
 
 class Watched(Struct, frozen=True, kw_only=True, tag="watched"):

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 
@@ -18,10 +18,8 @@ from lab.bench.timer import Sample, Timer
 
 ROUNDS = 8
 MOST_ROUNDS = 32
-# A sample lasts at least this long: then what taking it costs is far below 1 %
-# (benchmarks/overhead.py).
-SAMPLE_S = {"cpu": 5e-3}
-_SAMPLE_ON_DEVICE_S = 1e-3
+# More do not make a round's median better: there are more rounds then.
+_MOST_SAMPLES = 64
 _STEADY = 0.02
 _WARM_UP_S = 15.0
 _WINDOW_SAMPLES = 5
@@ -37,6 +35,7 @@ class Block:
     samples: list[Sample]
     foreign_share: float | None = None
     energy_j: float | None = None
+    clock_hz: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -66,19 +65,15 @@ class Subject:
         return round_interval(self.estimates).half_width <= precision
 
 
-def least_sample_s(device: str) -> float:
-    """How long a sample lasts at least, in seconds."""
-    return SAMPLE_S.get(device, _SAMPLE_ON_DEVICE_S)
-
-
-def calibrate(subject: Subject, timer: Timer, least_s: float) -> None:
+def calibrate(subject: Subject, timer: Timer) -> None:
     """Find how many calls make a sample that lasts long enough; a number given before stays."""
     calls = subject.calls or 1
     timer.sample(subject.workload, 1)  # the first call pays for what is made once
+    least_s = timer.least_s()
     sample = timer.sample(subject.workload, calls)
     while not subject.calls and sample.duration_s < least_s:
-        # Half as much again: a clock that speeds up must not bring samples under the least.
-        wished = 1.5 * calls * least_s / max(sample.duration_s, 1e-9)
+        # A fifth more: a clock that speeds up must not bring samples under the least.
+        wished = 1.2 * calls * least_s / max(sample.duration_s, 1e-9)
         calls = max(calls + 1, min(math.ceil(wished), 10 * calls))
         sample = timer.sample(subject.workload, calls)
     subject.calls = calls
@@ -117,6 +112,7 @@ def measure(
     order: random.Random,
     clock: Callable[[], float] = time.monotonic,
     energy_j: Callable[[], float | None] = lambda: None,
+    clock_hz: Callable[[], float | None] = lambda: None,
 ) -> Iterator[Block]:
     """Measure in rounds; in each, every subject has one block, in an order that is drawn anew.
 
@@ -132,6 +128,7 @@ def measure(
         order: draws the order of each round.
         clock: seconds, monotonic.
         energy_j: the device's energy counter in joules, where it has one.
+        clock_hz: reads a core's clock, once after each block.
     """
     going = list(subjects)
     per_block = (end_s - clock()) * _FIRST_ROUNDS_SHARE / (ROUNDS * max(len(going), 1))
@@ -140,9 +137,9 @@ def measure(
         for subject in going:
             if clock() + subject.sample_s > end_s:
                 return
-            yield _block(
-                subject, timer, round_number, min(clock() + per_block, end_s), clock, energy_j
-            )
+            until = min(clock() + per_block, end_s)
+            block = _block(subject, timer, round_number, until, clock, energy_j)
+            yield replace(block, clock_hz=clock_hz())
         if (round_number + 1) % ROUNDS == 0:
             going = [subject for subject in going if not subject.converged(precision)]
             if not going:
@@ -163,7 +160,9 @@ def _block(
     energy, before = energy_j(), Counters.read()
     samples: list[Sample] = []
     with _without_gc():
-        while not samples or clock() + subject.sample_s <= until_s:
+        while not samples or (
+            clock() + subject.sample_s <= until_s and len(samples) < _MOST_SAMPLES
+        ):
             samples.append(timer.sample(subject.workload, subject.calls))
     after, energy_after = Counters.read(), energy_j()
     samples = _marked(samples, before.disturbance(after))

@@ -7,7 +7,7 @@ from itertools import repeat
 from typing import Any, Protocol
 
 from lab.bench.case import Workload
-from lab.bench.counters import involuntary_switches, waited_ns
+from lab.bench.counters import WaitMeter, involuntary_switches
 
 _NS = 1e-9
 # What the events may miss of the wall clock's time: 5 %, beside three times what an empty pair of
@@ -15,6 +15,9 @@ _NS = 1e-9
 _DISAGREEMENT = 0.05
 # Of a sample's time: what a thread of it may have waited for a processor.
 _LOST = 0.01
+_LEAST_S = 1e-3
+# Times what the counters around a sample cost.
+_COSTS_MOST = 110
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,9 @@ class Sample:
     disturbance: str | None = None
 
 
+_EMPTY = Workload(run=lambda: None)
+
+
 class Timer(Protocol):
     """Takes samples on one kind of device."""
 
@@ -45,6 +51,10 @@ class Timer(Protocol):
         """Return when the device has done all that it was given."""
         ...
 
+    def least_s(self) -> float:
+        """How long a sample lasts at least, in seconds."""
+        ...
+
 
 class HostTimer:
     """The CPU's: the call has done its work when it returns."""
@@ -52,44 +62,59 @@ class HostTimer:
     def __init__(
         self,
         clock: Callable[[], int] = time.perf_counter_ns,
+        waited: Callable[[], int | None] | None = None,
         switches: Callable[[], int] = involuntary_switches,
-        waited: Callable[[], int | None] = waited_ns,
     ) -> None:
         """Take the counters' first readings.
 
         Args:
             clock: nanoseconds, monotonic.
-            switches: how often this process lost a processor so far, against its will, all threads
-                together.
-            waited: nanoseconds for which its threads were ready and had no processor; None where
-                nobody counts.
+            waited: nanoseconds for which this process's threads were ready and had no processor,
+                all together; None asks the kernel.
+            switches: how often this process lost a processor so far, against its will; asked where
+                the waiting is not counted.
         """
-        self._clock, self._switches, self._waited = clock, switches, waited
-        self._waited_before = waited()
+        self._clock, self._switches, self._waited = clock, switches, waited or WaitMeter()
+        self._before = self._waited()
 
     def sample(self, workload: Workload, calls: int) -> Sample:
-        """Time calls; `preempted` when a thread lost a processor and waited for more than 1 % of
-        the time."""
-        before = self._switches()
+        """Time calls; `preempted` when threads waited for a processor for more than 1 % of the
+        time."""
+        switches = self._switches() if self._before is None else 0
         if workload.flush is None:
             begin, spent = self._together(workload.run, calls)
         else:
             begin, spent = self._one_by_one(workload.run, workload.flush, calls)
-        preempted = self._switches() != before and self._lost(spent)
+        preempted = self._lost(spent, switches) and not workload.self_preempting
         return Sample(
             duration_s=spent * _NS, begin_s=begin * _NS,
-            disturbance="preempted" if preempted and not workload.self_preempting else None,
+            disturbance="preempted" if preempted else None,
         )  # fmt: skip
 
-    def _lost(self, spent_ns: int) -> bool:
-        """Whether the switches cost more than 1 %; read only then, since it costs a file for each
-        thread.
+    def _lost(self, spent_ns: int, switches: int) -> bool:
+        """Whether the sample lost its processors for more than 1 % of its time.
 
-        What was waited since the reading before counts as well, which errs on the side of a sample
-        too few."""
-        before, now = self._waited_before, self._waited()
-        self._waited_before = now
-        return before is None or now is None or now - before > _LOST * spent_ns
+        What was waited between two samples counts for the later one: it errs on the side of a
+        sample too few."""
+        before, now = self._before, self._waited()
+        self._before = now
+        if before is None or now is None:
+            return self._switches() != switches
+        return now - before > _LOST * spent_ns
+
+    def least_s(self) -> float:
+        """How long a sample lasts at least: long enough for its counters to cost less than 1 %, and
+        no longer.
+
+        Another program that wants the processor has it after some 3 ms (the base slice of Linux's
+        scheduler): a longer sample is never undisturbed then, while of those of 1.4 ms more than
+        half were."""
+        costs = []
+        for _ in range(5):
+            begin = self._clock()
+            self.sample(_EMPTY, 1)
+            costs.append(self._clock() - begin)
+        return max(_LEAST_S, _COSTS_MOST * min(costs) * _NS)  # the least: one may be preempted
 
     def _together(self, run: Callable[[], object], calls: int) -> tuple[int, int]:
         begin = self._clock()
@@ -165,12 +190,16 @@ class DeviceTimer:
             disturbance: what NVML saw between two times of this clock, in seconds.
         """
         self._device, self._clock, self._disturbance = device, clock, disturbance
-        empty = sorted(self._timed(_nothing, 1)[2] for _ in range(9))
+        empty = sorted(self._timed(_EMPTY.run, 1)[2] for _ in range(9))
         self._empty_ns = empty[len(empty) // 2]
 
     def wait(self) -> None:
         """Wait for the device."""
         self._device.synchronize()
+
+    def least_s(self) -> float:
+        """A millisecond: thousands of times what an event's clock resolves."""
+        return _LEAST_S
 
     def sample(self, workload: Workload, calls: int) -> Sample:
         """Time calls by the device's events, beside the wall clock."""
@@ -214,7 +243,3 @@ class DeviceTimer:
     def _agree(self, device_ns: float, wall_ns: int) -> bool:
         spare = _DISAGREEMENT * wall_ns + 3 * self._empty_ns
         return wall_ns - spare <= device_ns <= wall_ns * 1.01 + 1000
-
-
-def _nothing() -> None:
-    """The call that costs nothing."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from lab.bench.case import Case, NotHere, TooLarge, Workload, discover
+from lab.bench.clock import clock_reader
 from lab.bench.machine import read_environment
 from lab.bench.memory import available_bytes
 from lab.bench.messages import (
@@ -32,7 +33,7 @@ from lab.bench.messages import (
     Warmed,
     Watched,
 )  # fmt: skip
-from lab.bench.sampler import Block, Subject, calibrate, least_sample_s, measure, warm_up
+from lab.bench.sampler import Block, Subject, calibrate, measure, warm_up
 from lab.bench.selftest_case import selftest
 from lab.bench.timer import DeviceTimer, HostTimer, Timer, TorchDevice
 from lab.bench.watch import NoWatch, Watching, watch_device
@@ -54,6 +55,7 @@ class Run:
     tell: Tell
     timer: Timer
     watching: Watching = field(default_factory=NoWatch)
+    clock_hz: Callable[[], float | None] = lambda: None
     cases: dict[str, Case] = field(default_factory=dict)
     began_s: float = 0.0
     # What cases took to observe: minutes with the notebook's hundred products at full size.
@@ -142,12 +144,11 @@ class Run:
     def _group(self, subjects: list[Subject], end: float) -> None:
         if not subjects:
             return
-        least = least_sample_s(self.request.device)
         share = (end - time.monotonic()) * _WARM_UP_SHARE / len(subjects)
         for subject in subjects:
             name = self.request.cases[subject.index].name
             self._step(f"warming up {name}")
-            calibrate(subject, self.timer, least)
+            calibrate(subject, self.timer)
             warm_up(subject, self.timer, max(share, _LEAST_WARM_UP_S))
             self.tell(
                 Warmed(
@@ -160,7 +161,7 @@ class Run:
         blocks = measure(
             subjects, self.timer, end_s=end, precision=self.request.precision,
             order=random.Random(f"{self.request.seed}:{self.request.process}"),
-            energy_j=self.watching.energy_j,
+            energy_j=self.watching.energy_j, clock_hz=self.clock_hz,
         )  # fmt: skip
         for block in blocks:
             self._step(f"round {block.round + 1}: {self.request.cases[block.index].name}")
@@ -176,7 +177,7 @@ class Run:
             at_s=[round(_since(sample.begin_s, self.began_s), 4) for sample in samples],
             wall_s=[round(wall, 10) for wall in walls if wall is not None],
             disturbances=[sample.disturbance for sample in samples],
-            foreign_share=block.foreign_share,
+            foreign_share=block.foreign_share, clock_hz=block.clock_hz,
         )  # fmt: skip
 
 
@@ -244,6 +245,7 @@ def main() -> None:
             timer = DeviceTimer(TorchDevice(request.device), disturbance=watching.disturbance)
         run = Run(
             request=request, tell=tell, timer=timer, watching=watching, began_s=began,
+            clock_hz=clock_reader() if request.device == "cpu" else lambda: None,
             cases=discover() | {selftest.name: selftest},
         )  # fmt: skip
         run.everything()

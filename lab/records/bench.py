@@ -128,6 +128,9 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     """The wall clock's durations beside those of the device's events; empty on a CPU."""
     disturbances: dict[str, int] = {}
     """Why samples are not clean, and how many: `preempted`, `stolen`, `clocks_disagree`, ..."""
+    clock_hz: float | None = None
+    """Of a core, between the blocks of samples: their median; on a CPU whose latencies are
+    known."""
     median_s: float | None = None
     """Seconds for one call, as p10_s, p90_s and ci95_s."""
     p10_s: float | None = None

@@ -42,6 +42,9 @@ class Script:
 
     def wait(self) -> None: ...
 
+    def least_s(self) -> float:
+        return 5e-3
+
     def subject(self, index: int, cost: Callable[[int], float] | float, calls: int = 0) -> Subject:
         made = 0
 
@@ -57,7 +60,7 @@ class Script:
 def test_calibrated_sample_lasts_long_enough_and_not_much_longer(cost: float) -> None:
     script = Script()
     subject = script.subject(0, cost)
-    calibrate(subject, script, 5e-3)
+    calibrate(subject, script)
     assert subject.calls * cost >= 5e-3
     assert subject.calls == 1 or subject.calls * cost <= 12e-3
 
@@ -65,7 +68,7 @@ def test_calibrated_sample_lasts_long_enough_and_not_much_longer(cost: float) ->
 def test_calls_found_by_an_earlier_process_stay() -> None:
     script = Script()
     subject = script.subject(0, 1e-3, calls=17)
-    calibrate(subject, script, 5e-3)
+    calibrate(subject, script)
     assert subject.calls == 17
 
 

@@ -68,7 +68,7 @@ def machine() -> Machine:
 
 
 def host_timer(machine: Machine) -> HostTimer:
-    return HostTimer(machine.clock, machine.switches, machine.waited)
+    return HostTimer(machine.clock, machine.waited, machine.switches)
 
 
 # --- CPU ------------------------------------------------------------------------------------------
@@ -87,10 +87,11 @@ def test_host_sample_leaves_the_flush_out(machine: Machine) -> None:
     assert host_timer(machine).sample(cold, 10).duration_s == pytest.approx(70e-6, rel=1e-12)
 
 
-def test_host_sample_is_preempted_when_a_processor_was_lost(machine: Machine) -> None:
+def test_host_sample_is_preempted_when_its_threads_waited(machine: Machine) -> None:
+    """Also when none was switched off against its will: one that wakes up may wait as well."""
+
     def run() -> None:
         machine.work(7_000)
-        machine.lost += 1
         machine.waited_ns += 500
 
     timer = host_timer(machine)
@@ -117,7 +118,7 @@ def test_host_sample_with_a_switch_is_preempted_where_nobody_counts_the_wait(
         machine.work(1_000_000)
         machine.lost += 1
 
-    timer = HostTimer(machine.clock, machine.switches, lambda: None)
+    timer = HostTimer(machine.clock, lambda: None, machine.switches)
     assert timer.sample(Workload(run=run), 3).disturbance == "preempted"
 
 
@@ -201,3 +202,15 @@ def test_scripted_machine_is_as_lazy_as_a_real_one(machine: Machine) -> None:
     assert machine.clock() - begin == 100_000
     machine.synchronize()
     assert machine.clock() - begin > 80_000_000
+
+
+def test_least_sample_is_a_hundred_times_its_counters() -> None:
+    machine = Machine()
+
+    def slow_counter() -> int:
+        machine.now += 50_000  # as with hundreds of threads
+        return 0
+
+    timer = HostTimer(machine.clock, slow_counter, machine.switches)
+    assert timer.least_s() >= 100 * 50e-6
+    assert HostTimer(machine.clock, lambda: 0, machine.switches).least_s() == 1e-3
