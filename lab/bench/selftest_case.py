@@ -5,7 +5,7 @@ Not in the folder of the cases: it measures the measuring, not the machine.
 
 from lab.bench.case import Workload, axis, benchmark
 
-SIZE = 256
+SIZE = 512
 PRODUCTS = {"once": 20, "again": 20, "more": 21}
 """Products of one call for each variant: 21 are 5 % more than 20, whatever the machine."""
 
@@ -16,7 +16,7 @@ def _memory_bytes(device: str, variant: str) -> int:
 
 @benchmark(memory_bytes=_memory_bytes, variant=axis(*PRODUCTS))
 def selftest(device: str, variant: str) -> Workload:
-    """Multiply square matrices a fixed number of times: (256, 256) @ (256, 256), 20 or 21 times
+    """Multiply square matrices a fixed number of times: (512, 512) @ (512, 512), 20 or 21 times
     a call."""
     import torch
 
