@@ -2,12 +2,11 @@
 more work."""
 
 import math
-from statistics import stdev
 
 from lab.bench.compare import LEAST_THRESHOLD, compare_paired
 from lab.bench.messages import CaseRequest
 from lab.bench.selftest_case import PRODUCTS, selftest
-from lab.bench.statistics import CONFIDENCE, t_quantile
+from lab.bench.statistics import CONFIDENCE, robust_deviation, t_quantile
 from lab.errors import LabError
 from lab.records.bench import BenchReport, CaseResult, SelfTest
 
@@ -49,7 +48,8 @@ def floor_percent(cases: list[CaseResult]) -> float:
     """How far two runs of the same thing may lie apart by chance, in percent, at 95 %.
 
     Two runs of P processes each differ with a standard error of s * sqrt(2 / P), s being the spread
-    between processes.
+    between processes. A robust one: where one process met something rare, the comparison's own
+    interval shows it, and it is no floor for all others.
 
     Args:
         cases: the same kernel, measured several times in at least two processes.
@@ -58,5 +58,5 @@ def floor_percent(cases: list[CaseResult]) -> float:
     for case in cases:
         logs = [math.log(value) for value in case.process_medians_s]
         quantile = t_quantile((1 + CONFIDENCE) / 2, len(logs) - 1)
-        widest = max(widest, quantile * stdev(logs) * math.sqrt(2 / len(logs)))
+        widest = max(widest, quantile * robust_deviation(logs) * math.sqrt(2 / len(logs)))
     return 100 * math.expm1(widest)

@@ -171,6 +171,15 @@ def paired_ratio_interval(new: Sequence[float], old: Sequence[float]) -> Interva
     return _around(fmean(kept), t_quantile((1 + CONFIDENCE) / 2, len(kept) - 1) * error)
 
 
+def robust_deviation(values: Sequence[float]) -> float:
+    """The median absolute deviation from the median, scaled to a standard deviation.
+
+    Source: Rousseeuw and Croux, Alternatives to the median absolute deviation, JASA 88 (1993), for
+    the factor 1.4826."""
+    middle = median(values)
+    return 1.4826 * median(abs(value - middle) for value in values)
+
+
 def trend(estimates: Sequence[float]) -> float:
     """How far the rounds of one process drifted from first to last, as a share; 0 where that may be
     chance.

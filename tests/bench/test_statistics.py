@@ -15,6 +15,7 @@ from lab.bench.statistics import (
     process_interval,
     quantile,
     ratio_interval,
+    robust_deviation,
     round_interval,
     t_quantile,
     trend,
@@ -92,6 +93,12 @@ def test_trend_needs_what_kendalls_tau_finds_significant(values: list[float]) ->
     p = stats.kendalltau(range(len(values)), values, method="asymptotic").pvalue
     if trend(values):
         assert p < 0.01
+
+
+@given(st.lists(DURATION, min_size=1, max_size=40))
+def test_robust_deviation_is_scipys(values: list[float]) -> None:
+    theirs = stats.median_abs_deviation(values, scale="normal")
+    assert robust_deviation(values) == pytest.approx(float(theirs), rel=1e-4, abs=1e-12)
 
 
 @given(st.permutations(list(range(1, 13))))
