@@ -392,7 +392,7 @@ def doctor(
         "cases": "list the speed tests and what each measures; measure nothing",
         "size": "sizes in place of the usual ones, for the tests that have a size: --size 512,4096",
         "dtype": "dtypes in place of the usual ones: --dtype float32,bfloat16",
-        "budget": "seconds that it may take (default: 300; quick 45, full 1500)",
+        "budget": "seconds that it may take (default: 300; quick 40, full 1500)",
         "precision": "half-width in percent of the interval that `ok` stands for (default: 5)",
         "threads": "threads of one operator (default: torch's own choice)",
         "seed": "of the data and of the order in each round (default: drawn, and recorded)",

@@ -23,7 +23,7 @@ from lab.records.bench import BenchReport, Environment, Param, SelfTest
 
 # Seconds for everything but the making of image or packages, and fresh processes: their number
 # decides how narrow the interval can be, since processes differ more than the rounds of one do.
-_BUDGET_S: dict[Level, float] = {"quick": 45, "default": 300, "full": 1500}
+_BUDGET_S: dict[Level, float] = {"quick": 40, "default": 300, "full": 1500}
 _PROCESSES: dict[Level, int] = {"quick": 1, "default": 5, "full": 8}
 PRECISION_PERCENT = 5.0
 WORKER = ("python", "-m", "lab.bench.worker")

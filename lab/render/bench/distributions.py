@@ -23,7 +23,7 @@ _POINTS = 2400
 _POINTS_PER_CASE = 150
 _LANES = 5
 """At most so many processes get a lane of their own."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 14.0, 14.0, 6.0, 58.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 14.0, 26.0, 6.0, 58.0
 _LETTERS = 66
 
 

@@ -21,7 +21,7 @@ _BINS = 60
 """Parts of the run, each with one median of all cases."""
 _DRIFTS = ((svg.PURPLE, "s"), (svg.GREEN, "^"), (svg.ORANGE, "D"))
 """For the cases that were not steady: colour and mark of the medians of their rounds."""
-_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 64.0, 14.0, 18.0, 54.0, 270.0
+_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 88.0, 14.0, 18.0, 54.0, 270.0
 _LEGEND_PT = 13.0
 
 
