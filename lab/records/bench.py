@@ -13,7 +13,7 @@ class Peak(Struct, frozen=True, kw_only=True):
 
     kind: Literal["flop", "bytes"]
     dtype: str | None = None
-    """torch's name, or `tf32`; null for bytes."""
+    """As in the cases: torch's name, `tf32`, or `float8`; null for bytes."""
     per_s: float
     basis: Literal["nominal", "clock_seen", "measured"]
     """From the maximum clock or data sheet; from the clock seen while it worked; measured."""

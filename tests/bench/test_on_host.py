@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.conftest import CommandLine, Result, wait_for
+from tests.disks import mounted
 
 pytestmark = pytest.mark.host
 
@@ -346,21 +346,9 @@ def test_killed_worker_is_named_and_the_run_goes_on(command: CommandLine, tmp_pa
     assert document["cases"][0]["samples_s"]
 
 
-@contextmanager
-def _mounted(folder: Path, size: str) -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "lab-test", folder], check=True
-    )
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
 @pytest.mark.root
 def test_full_disk_shows_before_anything_is_measured(command: CommandLine, tmp_path: Path) -> None:
-    with _mounted(tmp_path / "full", "16k") as folder:
+    with mounted(tmp_path / "full", "16k") as folder:
         (folder / "filler").write_bytes(bytes(4096 * 4))
         refused = command(*SHORT, LAB_RESULTS=str(folder))
         check_refused(refused)
@@ -372,7 +360,7 @@ def test_full_disk_shows_before_anything_is_measured(command: CommandLine, tmp_p
 def test_disk_that_fills_meanwhile_costs_no_figure(command: CommandLine, tmp_path: Path) -> None:
     """The first, empty record fits; the one with samples does not: it goes to standard output
     all the same."""
-    with _mounted(tmp_path / "small", "12k") as folder:
+    with mounted(tmp_path / "small", "12k") as folder:
         refused = command(*SHORT, "--json", LAB_RESULTS=str(folder))
         check_refused(refused)
         assert "No space left on device" in refused.err

@@ -3,13 +3,13 @@
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import CommandLine, Result
+from tests.disks import fill, mounted
 from tests.faults.conftest import AS_NOBODY, NO_ENGINE, NOBODY, NOTHING_AT_HAND
 from tests.faults.observe import check_message, containers
 from tests.jupyter import Server
@@ -18,29 +18,6 @@ WithRunner = Callable[..., CommandLine]
 HOST = ("--engine", "host")
 # What breaks careless quoting; a dash first, a space last.
 NAME = "-mi carpeta, ñandú 'y' \"z\" $HOME `id` \\n "
-
-
-@contextmanager
-def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """A small file system of its own on a folder."""
-    folder.mkdir(exist_ok=True)
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "lab-test", folder], check=True
-    )
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take all the room that a file system has left; returns the file that has it."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(1 << 16))
-    assert os.statvfs(folder).f_bavail == 0
-    return filler
 
 
 # --- no network ----------------------------------------------------------------------------------
