@@ -14,7 +14,7 @@ from lab.bench.compare import compare
 from lab.bench.dtypes import ITEM_BYTES
 from lab.errors import LabError
 from lab.launch import Say, Wish, prepare
-from lab.measure import PRECISION_PERCENT, WORKER, Order, make_page, make_ready
+from lab.measure import PRECISION_PERCENT, WORKER, Order, Outcome, make_page, make_ready
 from lab.records.bench import BenchReport
 from lab.records.save import save
 from lab.render.bench.progress import Progress
@@ -123,15 +123,23 @@ def measure(order: Order, compare_with: Path | None, tell: Tell, *, force: bool)
         bench = make_ready(order, progress)
         progress.begin(round(order.seconds))
         outcome = bench.measure(earlier, force=force)
+    trouble = _trouble(outcome)
     tell.publish(outcome.report, bench_text(outcome.report, sys.stdout))
-    try:
-        outcome.keep()
-    except LabError as error:  # the figures have been shown: standard output is theirs alone
-        tell.say(str(error))
-        return error.exit_code
+    if trouble is not None:  # the figures have been shown: standard output is theirs alone
+        tell.say(str(trouble))
+        return trouble.exit_code
     tell.say(f"kept in {_short(outcome.path)}")
     _page(outcome.report, order.where, tell)
     return _code(outcome.report)
+
+
+def _trouble(outcome: Outcome) -> LabError | None:
+    """Keep the run, before anything else can go wrong; returns why it is not what was asked for."""
+    try:
+        outcome.keep()
+    except LabError as error:
+        return error
+    return None
 
 
 def selftest(order: Order, tell: Tell) -> int:

@@ -83,17 +83,20 @@ class Bench:
         path = results.new_file()
         going = self._run(plan)
         results.keep(going.report("running"), path)  # a full disk shows now, not after the work
-        ended = "done"
         try:
             going.everything(lambda report: self._keep_quietly(report, path))
+            ended = going.ended
         except KeyboardInterrupt:
             ended = "interrupted"
         except BaseException:
-            path.unlink(missing_ok=True)
+            if any(tally.samples_s for tally in going.tallies):
+                self._keep_quietly(going.report("interrupted"), path)
+            else:
+                path.unlink(missing_ok=True)
             raise
         report = going.report(ended)
         refused = None
-        if earlier is not None and ended == "done":
+        if earlier is not None and ended != "interrupted":
             try:
                 compared = compare(report, earlier, force=force)
                 report = replace(report, comparisons=compared, compared_with=earlier.started_utc)
@@ -112,10 +115,21 @@ class Bench:
         )  # fmt: skip
         path = results.new_file("selftest")
         going = self._run(plan)
-        going.everything(lambda report: None)
+        try:
+            going.everything(lambda report: None)
+        except KeyboardInterrupt as error:
+            raise LabError(
+                "The self-test was interrupted.",
+                why="its result needs all of its processes",
+                next_step="run it again: ./inv bench --selftest",
+            ) from error
         result = judge_selftest(going.report("done"))
-        results.keep_floor(result.floor_percent, _machine(result.environment), result.started_utc)
         results.keep(result, path)
+        if all(case.verdict in ("ok", "not_converged") for case in result.cases):
+            machine = _machine(result.environment)
+            results.keep_floor(result.floor_percent, machine, result.started_utc)
+        else:
+            self.show.message("this floor is not kept: its figures were disturbed")
         return result, path
 
     def _run(self, plan: Plan) -> Run:

@@ -40,10 +40,10 @@ def _at_clock_seen(peak: Peak, case: CaseResult, environment: Environment) -> Pe
     before = environment.cpu.clock_hz if environment.cpu else None
     if case.clock_hz is None or not before:
         return peak
-    seen = f"{case.clock_hz / 1e9:.3g} GHz, the median seen while the case ran"
+    clock = f"{case.clock_hz / 1e9:.3g} GHz, the median seen while the case ran"
     return replace(
         peak, per_s=peak.per_s * case.clock_hz / before, basis="clock_seen",
-        source=f"{peak.source}; at {seen}",
+        source=f"{peak.source}; at {clock}",
     )  # fmt: skip
 
 

@@ -47,7 +47,9 @@ class WaitMeter:
             if links != self._links:
                 self._open()
                 self._links = links
-            return sum(int(os.pread(file, 64, 0).split()[1]) for file in self._files.values())
+            rows = [os.pread(file, 64, 0).split() for file in list(self._files.values())]
+            # Without these files, or with "0 0 0" in them, nobody counts: we have run, after all.
+            return sum(int(row[1]) for row in rows) if any(int(row[0]) for row in rows) else None
         except ProcessLookupError:  # a thread has ended, and another one has begun
             self._links = 0
             return self() if self._forget_ended() else None
@@ -83,7 +85,8 @@ class Counters:
     Args:
         wall_s: the monotonic clock.
         own_s: processor time of this process and of its children that have ended.
-        busy_s: processor time of all programs; None where the system does not tell.
+        busy_s: time of all programs on the processors that this process may use; None where the
+            system does not tell.
         stolen_s: time that a hypervisor gave to other machines.
         throttled_s: time for which the control group's limit held this process back.
     """
@@ -105,13 +108,13 @@ class Counters:
         )  # fmt: skip
 
     def foreign_share(self, later: "Counters") -> float | None:
-        """The share of all processors that other programs used in between; None where nobody
+        """The share of our processors that other programs used in between; None where nobody
         counts."""
         wall = later.wall_s - self.wall_s
         if self.busy_s is None or later.busy_s is None or wall <= 0:
             return None
         foreign = (later.busy_s - self.busy_s) - (later.own_s - self.own_s)
-        return max(foreign, 0.0) / (wall * (os.cpu_count() or 1))
+        return max(foreign, 0.0) / (wall * len(_usable()))
 
     def disturbance(self, later: "Counters") -> str | None:
         """Why the samples in between do not count: `stolen` by the hypervisor or `throttled` by
@@ -130,15 +133,27 @@ def is_busy(foreign_share: float | None) -> bool:
 
 
 def _machine_times(stat: Path) -> tuple[float | None, float]:
-    """Busy and stolen seconds of all processors (proc_stat(5)); a guest's time is in user's
-    already."""
+    """Busy and stolen seconds of the processors that this process may use (proc_stat(5)).
+
+    Of those alone: on a node that others share, theirs are busy as well. A guest's time is in
+    user's."""
     try:
-        line = stat.read_text(encoding="ascii").partition("\n")[0].split()
-        user, nice, system, _, _, irq, softirq, steal = (int(word) for word in line[1:9])
+        lines = [line.split() for line in stat.read_text(encoding="ascii").splitlines()]
+        mine = {f"cpu{number}" for number in _usable()}
+        rows = [[int(word) for word in line[1:9]] for line in lines if line and line[0] in mine]
     except (OSError, ValueError):
         return None, 0.0
+    if not rows or any(len(row) < 8 for row in rows):
+        return None, 0.0
     tick = os.sysconf("SC_CLK_TCK")
-    return (user + nice + system + irq + softirq) / tick, steal / tick
+    busy = sum(sum(row) - row[3] - row[4] - row[7] for row in rows)
+    return busy / tick, sum(row[7] for row in rows) / tick
+
+
+def _usable() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return set(os.sched_getaffinity(0))
+    return set(range(os.cpu_count() or 1))
 
 
 def _throttled(cgroup: Path) -> float:

@@ -116,9 +116,9 @@ def judge(
         clock_hz=median(tally.clocks_hz) if tally.clocks_hz else None,
         verdict="not_run", reason=tally.not_run,
     )  # fmt: skip
-    if tally.not_run is None and not tally.samples_s:
-        return _with(result, reason=unmeasured)
-    return result if tally.not_run is not None else _with(result, **_figures(tally, precision))
+    if tally.samples_s:  # also where a later process could not run it, as for want of memory
+        return _with(result, **_figures(tally, precision))
+    return _with(result, reason=tally.not_run or unmeasured)
 
 
 def _with(result: CaseResult, **changes: object) -> CaseResult:

@@ -27,7 +27,7 @@ from lab.bench.messages import (
     Watched,
 )  # fmt: skip
 from lab.errors import LabError
-from lab.process import Conversation
+from lab.process import Conversation, Finished
 from lab.records.bench import BenchReport, Environment
 
 _PATIENCE_S = 900  # beyond its time: for a case's own set-up, which is not counted
@@ -78,6 +78,8 @@ class Plan:
 # it on a quiet machine.
 _ROUND_PRECISION = 0.01
 
+# A container that is removed on a busy machine takes its time to be gone.
+_FAREWELL_S = 60
 _UNMEASURED = {
     "interrupted": "the run was interrupted before it could be measured",
     "running": "it had not been measured yet",
@@ -99,6 +101,8 @@ class Run:
     tallies: list[Tally] = field(init=False)
     environment: Environment = field(default_factory=Environment)
     problems: list[str] = field(default_factory=list)
+    ended: str = "done"
+    """Or `budget`, where the time was used up before all processes had run."""
     started_utc: str = field(init=False)
     _began: float = field(init=False)
 
@@ -119,6 +123,7 @@ class Run:
         """
         for number in range(self.plan.processes):
             if number and self._left_s() < self.plan.budget_s * 0.05:
+                self.ended = "budget"
                 break
             self._process(number, self._left_s() / (self.plan.processes - number))
             self._refuse_too_large()
@@ -144,21 +149,30 @@ class Run:
             precision=_ROUND_PRECISION, threads=self.plan.threads,
         )  # fmt: skip
         worker = self.start()
-        alarm = Alarm(budget_s + _PATIENCE_S, worker.kill)
+        late: list[bool] = []
+
+        def too_late() -> None:
+            late.append(True)
+            worker.kill()
+
+        alarm = Alarm(budget_s + _PATIENCE_S, too_late)
         alarm.daemon = True
         alarm.start()
         decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
         try:
             worker.tell(msgspec.json.encode(request).decode())
             for line in worker.lines():
-                self._hear(decoder.decode(line), number, since, budget_s)
+                try:
+                    message = decoder.decode(line)
+                except msgspec.DecodeError:  # half a line of one that was killed
+                    continue
+                self._hear(message, number, since, budget_s)
         finally:
             alarm.cancel()
-            ended = worker.end()
+            ended = worker.end(_FAREWELL_S)
         if not ended.ok:
-            self.problems.append(
-                f"process {number + 1} ended early: {_words(ended.code, ended.last_words)}"
-            )
+            why = f"it went on for {_PATIENCE_S} s after its time" if late else _words(ended)
+            self.problems.append(f"process {number + 1} ended early: {why}")
             self.show.message(self.problems[-1])
 
     def _again(self, tally: Tally) -> CaseRequest:
@@ -200,7 +214,7 @@ class Run:
         if not self.plan.sizes_chosen:
             return
         for tally in self.tallies:
-            if tally.too_large:
+            if tally.too_large and not tally.samples_s:
                 size = ", ".join(f"{name} {value}" for name, value in tally.wanted.params.items())
                 raise LabError(
                     f"The speed test {tally.wanted.name} does not fit into memory with {size}.",
@@ -210,7 +224,8 @@ class Run:
 
     def report(self, ended: str) -> BenchReport:
         """All that there is so far, judged."""
-        unmeasured = _UNMEASURED.get(ended, "the time was used up before it could be measured")
+        lost = self.problems[-1] if self.problems else "the time was used up before it was measured"
+        unmeasured = _UNMEASURED.get(ended, lost)
         cases = [
             with_peak(
                 judge(t, self.plan.precision, unmeasured),
@@ -231,7 +246,7 @@ class Run:
         )  # fmt: skip
 
 
-def _words(code: int, last: str) -> str:
-    if code in (-9, 137):
+def _words(ended: Finished) -> str:
+    if ended.code in (-9, 137):
         return "it was killed, as the system does where memory runs out"
-    return last
+    return ended.last_words

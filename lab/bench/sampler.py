@@ -20,6 +20,8 @@ ROUNDS = 8
 MOST_ROUNDS = 32
 # More do not make a round's median better: there are more rounds then.
 _MOST_SAMPLES = 64
+# A device whose clock stands still must not keep us for ever.
+_MOST_CALLS = 10**7
 _STEADY = 0.02
 _WARM_UP_S = 15.0
 _WINDOW_SAMPLES = 5
@@ -70,13 +72,18 @@ def calibrate(subject: Subject, timer: Timer) -> None:
     calls = subject.calls or 1
     timer.sample(subject.workload, 1)  # the first call pays for what is made once
     least_s = timer.least_s()
-    sample = timer.sample(subject.workload, calls)
-    while not subject.calls and sample.duration_s < least_s:
+    duration = _least_of_three(subject, timer, calls)
+    while not subject.calls and duration < least_s and calls < _MOST_CALLS:
         # A fifth more: a clock that speeds up must not bring samples under the least.
-        wished = 1.2 * calls * least_s / max(sample.duration_s, 1e-9)
+        wished = 1.2 * calls * least_s / max(duration, 1e-9)
         calls = max(calls + 1, min(math.ceil(wished), 10 * calls))
-        sample = timer.sample(subject.workload, calls)
+        duration = _least_of_three(subject, timer, calls)
     subject.calls = calls
+
+
+def _least_of_three(subject: Subject, timer: Timer, calls: int) -> float:
+    """One that lost its processor would make too few calls look like enough, for the whole run."""
+    return min(timer.sample(subject.workload, calls).duration_s for _ in range(3))
 
 
 def warm_up(
@@ -113,6 +120,7 @@ def measure(
     clock: Callable[[], float] = time.monotonic,
     energy_j: Callable[[], float | None] = lambda: None,
     clock_hz: Callable[[], float | None] = lambda: None,
+    failed: Callable[[Subject, Exception], None] | None = None,
 ) -> Iterator[Block]:
     """Measure in rounds; in each, every subject has one block, in an order that is drawn anew.
 
@@ -129,16 +137,24 @@ def measure(
         clock: seconds, monotonic.
         energy_j: the device's energy counter in joules, where it has one.
         clock_hz: reads a core's clock, once after each block.
+        failed: told of a subject whose call raised an error; the others go on. None raises it.
     """
     going = list(subjects)
     per_block = (end_s - clock()) * _FIRST_ROUNDS_SHARE / (ROUNDS * max(len(going), 1))
     for round_number in range(MOST_ROUNDS):
         order.shuffle(going)
-        for subject in going:
+        for subject in list(going):
             if clock() + subject.sample_s > end_s:
                 return
             until = min(clock() + per_block, end_s)
-            block = _block(subject, timer, round_number, until, clock, energy_j)
+            try:
+                block = _block(subject, timer, round_number, until, clock, energy_j)
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed(subject, error)
+                going.remove(subject)
+                continue
             yield replace(block, clock_hz=clock_hz())
         if (round_number + 1) % ROUNDS == 0:
             going = [subject for subject in going if not subject.converged(precision)]

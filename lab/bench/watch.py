@@ -95,6 +95,9 @@ def watch_device(device: str) -> Iterator[Watching]:
         return
     import torch
 
-    uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
-    with Watch(uuid) as watch:
+    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+    if uuid is None:  # as with ROCm
+        yield NoWatch()
+        return
+    with Watch(f"GPU-{uuid}") as watch:
         yield NvmlWatch(watch)

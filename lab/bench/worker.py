@@ -60,22 +60,22 @@ class Run:
     began_s: float = 0.0
     # What cases took to observe: minutes with the notebook's hundred products at full size.
     observed_s: float = 0.0
+    # Cases that still want a part of the time.
+    left: int = 0
 
     def everything(self) -> None:
         """Measure all cases of the request, as many together as fit into memory."""
-        left = len(self.request.cases)
+        self.left = len(self.request.cases)
         for group in self._groups():
             now = time.monotonic()
-            end = now + (self._end_s - now) * len(group) / left - self.observed_s
-            left -= len(group)
+            end = now + (self._end_s - now) * len(group) / self.left - self.observed_s
+            self.left -= len(group)
             subjects: list[Subject] = []
             try:
                 subjects.extend(self._prepared(group))
                 self._group(subjects, end + self.observed_s)
             finally:
-                for subject in subjects:
-                    if subject.workload.close is not None:
-                        subject.workload.close()
+                _let_go(subjects)
 
     @property
     def _end_s(self) -> float:
@@ -97,10 +97,12 @@ class Run:
                 )
             except Exception as error:  # as in _prepare
                 self.tell(_failed(index, error))
+                self.left -= 1
                 continue
             free = available_bytes(self.request.device)
             if free is not None and needs > free:
                 self.tell(NotRun(index=index, reason=_too_large(needs, free), too_large=True))
+                self.left -= 1
                 continue
             if group and free is not None and held + needs > _MEMORY_SHARE * free:
                 yield group
@@ -145,28 +147,35 @@ class Run:
         if not subjects:
             return
         share = (end - time.monotonic()) * _WARM_UP_SHARE / len(subjects)
-        for subject in subjects:
-            name = self.request.cases[subject.index].name
-            self._step(f"warming up {name}")
-            calibrate(subject, self.timer)
-            warm_up(subject, self.timer, max(share, _LEAST_WARM_UP_S))
-            self.tell(
-                Warmed(
-                    index=subject.index, calls=subject.calls, steady=subject.steady,
-                    flop_per_call=subject.workload.flop_per_call,
-                    bytes_per_call=subject.workload.bytes_per_call,
-                    moves_memory=subject.workload.moves_memory,
-                )
-            )  # fmt: skip
+        for subject in list(subjects):
+            self._step(f"warming up {self.request.cases[subject.index].name}")
+            try:
+                self._warm_up(subject, max(share, _LEAST_WARM_UP_S))
+            except Exception as error:  # as in _prepare
+                self.tell(_failed(subject.index, error))
+                subjects.remove(subject)
         blocks = measure(
             subjects, self.timer, end_s=end, precision=self.request.precision,
             order=random.Random(f"{self.request.seed}:{self.request.process}"),
             energy_j=self.watching.energy_j, clock_hz=self.clock_hz,
+            failed=lambda subject, error: self.tell(_failed(subject.index, error)),
         )  # fmt: skip
         for block in blocks:
             self._step(f"round {block.round + 1}: {self.request.cases[block.index].name}")
             self.tell(self._sampled(block))
             self.watching.saw(block, next(s.calls for s in subjects if s.index == block.index))
+
+    def _warm_up(self, subject: Subject, most_s: float) -> None:
+        calibrate(subject, self.timer)
+        warm_up(subject, self.timer, most_s)
+        workload = subject.workload
+        self.tell(
+            Warmed(
+                index=subject.index, calls=subject.calls, steady=subject.steady,
+                flop_per_call=workload.flop_per_call, bytes_per_call=workload.bytes_per_call,
+                moves_memory=workload.moves_memory,
+            )
+        )  # fmt: skip
 
     def _sampled(self, block: Block) -> Sampled:
         samples = block.samples
@@ -179,6 +188,14 @@ class Run:
             disturbances=[sample.disturbance for sample in samples],
             foreign_share=block.foreign_share, clock_hz=block.clock_hz,
         )  # fmt: skip
+
+
+def _let_go(subjects: list[Subject]) -> None:
+    """Free their memory before the next group asks how much there is."""
+    while subjects:
+        close = subjects.pop().workload.close
+        if close is not None:
+            close()
 
 
 def _since(begin_s: float, began_s: float) -> float:

@@ -125,7 +125,8 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     at_s: list[float] = []
     """When each sample began, in seconds since the run did."""
     wall_s: list[float] = []
-    """The wall clock's durations beside those of the device's events; empty on a CPU."""
+    """The wall clock's durations beside those of the device's events, with a cold cache those of
+    the flushes included; empty on a CPU."""
     disturbances: dict[str, int] = {}
     """Why samples are not clean, and how many: `preempted`, `stolen`, `clocks_disagree`, ..."""
     clock_hz: float | None = None

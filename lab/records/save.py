@@ -34,10 +34,12 @@ def save(text: str, path: Path, *, private: bool = False) -> None:
             beside, text if text.endswith("\n") else text + "\n", 0o600 if private else 0o666
         )
         beside.replace(path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too leaves nothing behind
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise _not_written(path, str(error.strerror)) from error
+        if isinstance(error, OSError):
+            raise _not_written(path, str(error.strerror)) from error
+        raise
 
 
 def _write_new(path: Path, text: str, mode: int) -> None:

@@ -87,6 +87,17 @@ def test_floor_of_the_machine_is_the_threshold() -> None:
     assert one.threshold_percent == pytest.approx(8.0 * 5**0.5)
 
 
+def test_run_of_one_process_needs_a_large_difference_where_no_floor_is_known() -> None:
+    """Its rounds lie closer together than processes do: a process of its own may be 5 % off."""
+    new, old = result_of(scattered(1.05 * MS, 1), processes=1), result_of(steady_truth(MS))
+    seen = compare(report_of(new, processes=1), report_of(old), force=False)[0]
+    assert seen.threshold_percent == pytest.approx(10)
+    assert seen.verdict in ("SAME", "INCONCLUSIVE")
+    known = replace(HERE, floor_percent=1.0)
+    both = [report_of(c, environment=known, processes=p) for c, p in ((new, 1), (old, 5))]
+    assert compare(*both, force=False)[0].threshold_percent == pytest.approx(5**0.5)
+
+
 @pytest.mark.parametrize("verdict", ["contaminated", "not_steady", "not_run"])
 def test_figure_that_nobody_may_believe_is_inconclusive(verdict: str) -> None:
     bad = replace(result_of(steady_truth(MS)), verdict=verdict, reason="x")

@@ -43,9 +43,11 @@ def test_wait_meter_counts_what_a_thread_waited_for_its_processor() -> None:
 def test_wait_meter_follows_threads_that_come_and_go() -> None:
     meter = WaitMeter()
     for _ in range(20):
-        thread = threading.Thread(target=meter)
+        end = threading.Event()
+        thread = threading.Thread(target=end.wait)
         thread.start()
         assert meter() is not None
+        end.set()
         thread.join()
         assert meter() is not None
 
@@ -53,7 +55,10 @@ def test_wait_meter_follows_threads_that_come_and_go() -> None:
 def test_wait_meter_is_none_where_nobody_counts(tmp_path: Path) -> None:
     assert WaitMeter(tmp_path / "none")() is None
     (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "schedstat").write_text("")
+    for text in ("", "0 0 0\n"):
+        (tmp_path / "1" / "schedstat").write_text(text)
+        assert WaitMeter(tmp_path)() is None
+    (tmp_path / "1" / "schedstat").unlink()
     assert WaitMeter(tmp_path)() is None
 
 
@@ -65,10 +70,16 @@ def _machine(root: Path, stat: str, cpu_stat: str = "") -> Counters:
     return Counters.read(root)
 
 
+def line(stolen: int) -> str:
+    """The lines of the processors that this process may use; the first is the sum of all."""
+    each = "".join(f"cpu{n} 100 0 0 100 0 0 0 {stolen} 0 0\n" for n in os.sched_getaffinity(0))
+    return f"cpu  0 0 0 0 0 0 0 0 0 0\n{each}"
+
+
 def test_stolen_and_throttled_time_disturb_a_block(tmp_path: Path) -> None:
-    before = _machine(tmp_path, "cpu  100 0 0 100 0 0 0 10 0 0\n", "throttled_usec 1000\n")
-    stolen = _machine(tmp_path, "cpu  100 0 0 100 0 0 0 60 0 0\n", "throttled_usec 1000\n")
-    held = _machine(tmp_path, "cpu  100 0 0 100 0 0 0 10 0 0\n", "throttled_usec 900000\n")
+    before = _machine(tmp_path, line(stolen=10), "throttled_usec 1000\n")
+    stolen = _machine(tmp_path, line(stolen=60), "throttled_usec 1000\n")
+    held = _machine(tmp_path, line(stolen=10), "throttled_usec 900000\n")
     assert before.disturbance(stolen) == "stolen"
     assert before.disturbance(held) == "throttled"
     assert before.disturbance(before) is None
@@ -82,7 +93,7 @@ def test_machine_that_tells_nothing_is_no_foreign_load(tmp_path: Path, stat: str
 
 
 def test_foreign_share_leaves_out_what_this_process_used() -> None:
-    processors = os.cpu_count() or 1
+    processors = len(os.sched_getaffinity(0))
     before = Counters(wall_s=0, own_s=0, busy_s=0, stolen_s=0, throttled_s=0)
     after = Counters(wall_s=10, own_s=8, busy_s=8 + 5 * processors, stolen_s=0, throttled_s=0)
     assert before.foreign_share(after) == pytest.approx(0.5)

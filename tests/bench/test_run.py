@@ -117,6 +117,26 @@ def test_process_that_is_killed_costs_its_own_samples_alone(tmp_path: Path) -> N
     assert "it was killed" in report.problems[0]
 
 
+def test_half_a_line_costs_nothing_but_itself(tmp_path: Path) -> None:
+    lines = [msgspec.json.encode(m).decode() for m in (READY, WARMED, sampled(0), sampled(1))]
+    lines[2] = lines[2][:40]
+    heard = str(tmp_path / "heard")
+    run = run_with(
+        lambda: Conversation([sys.executable, "-c", ACTOR, heard, "137", *lines]),
+        plan(MATMUL, processes=1),
+    )
+    assert len(run.report("done").cases[0].samples_s) == 5
+
+
+def test_case_that_a_later_process_could_not_run_keeps_its_samples(tmp_path: Path) -> None:
+    short = NotRun(index=0, reason="not enough memory", too_large=True)
+    start = actor(tmp_path / "heard", READY, WARMED, sampled(0), short)
+    run = run_with(start, plan(MATMUL, processes=1, sizes_chosen=True))
+    (case,) = run.report("done").cases
+    assert case.samples_s
+    assert case.median_s is not None
+
+
 def test_nothing_measured_is_an_error_with_the_last_words(tmp_path: Path) -> None:
     with pytest.raises(LabError) as refused:
         run_with(actor(tmp_path / "heard", code=1), plan(MATMUL))

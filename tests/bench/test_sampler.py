@@ -65,6 +65,48 @@ def test_calibrated_sample_lasts_long_enough_and_not_much_longer(cost: float) ->
     assert subject.calls == 1 or subject.calls * cost <= 12e-3
 
 
+def test_calibration_is_not_misled_by_one_call_that_lost_its_processor() -> None:
+    script = Script()
+    subject = script.subject(0, lambda made: 10e-3 if made in (1, 5) else 10e-6)
+    calibrate(subject, script)
+    assert subject.calls * 10e-6 >= 5e-3
+
+
+def test_clock_that_stands_still_ends_the_calibration() -> None:
+    script = Script()
+    subject = script.subject(0, 0.0)
+    script.sample = lambda workload, calls: Sample(duration_s=0.0, begin_s=0.0)  # type: ignore[method-assign]
+    calibrate(subject, script)
+    assert subject.calls >= 10**6
+
+
+def test_call_that_fails_is_left_out_and_the_others_go_on() -> None:
+    script = Script()
+
+    def fail_later(made: int) -> float:
+        if made > 100:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return 1e-3
+
+    subjects = [script.subject(0, fail_later, calls=5), script.subject(1, 1e-3, calls=5)]
+    for subject in subjects:
+        subject.sample_s = 5e-3
+    failed: list[int] = []
+    blocks = list(
+        measure(
+            subjects,
+            script,
+            end_s=script.clock() + 5,
+            precision=0.01,
+            order=random.Random(1),
+            clock=script.clock,
+            failed=lambda subject, error: failed.append(subject.index),
+        )
+    )
+    assert failed == [0]
+    assert {block.round for block in blocks if block.index == 1} == set(range(ROUNDS))
+
+
 def test_calls_found_by_an_earlier_process_stay() -> None:
     script = Script()
     subject = script.subject(0, 1e-3, calls=17)
