@@ -423,11 +423,11 @@ def bench(
     precision: str = "",
     threads: str = "",
     seed: str = "",
-    compare: str = "",
+    compare: str | None = None,
     force: bool = False,
     selftest: bool = False,
-    show: str = "",
-    report: str = "",
+    show: str | None = None,
+    report: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     image: str = "",
@@ -443,29 +443,39 @@ def bench(
     Examples: ./inv bench --quick    ./inv bench --only matmul --size 1024 --report page.html
     """
     from lab import bench_command
+    from lab.bench_command import named_file
     from lab.launch import Wish
     from lab.paths import results
 
     # The student's folder is not needed; the one for results is there and can be written.
     wish = Wish(work=results(), engine=engine, device=device, image=image or None, base=base)
+    asked = {
+        "quick": quick, "full": full, "only": only, "size": size, "dtype": dtype, "budget": budget,
+        "precision": precision, "threads": threads, "seed": seed, "compare": compare is not None,
+        "report": report is not None, "force": force,
+    }  # fmt: skip
+    modes = {"cases": cases, "selftest": selftest, "show": show is not None}
+    bench_command.refuse_senseless(modes, asked)
     order = bench_command.parse_order(
         wish, only=only, quick=quick, full=full, size=size, dtype=dtype, budget=budget,
         precision=precision, threads=threads, seed=seed, argv=_words_from("bench"),
     )  # fmt: skip
     tell = bench_command.Tell(
         publish=lambda record, text: _publish(record, text, json=json, output=output, compact=True),
-        say=say, report=_path(report),
+        say=say, report=named_file(report, "--report"), output=_path(output),
     )  # fmt: skip
     if cases:
-        print(bench_command.cases_text())
+        tell.publish(*bench_command.case_list())
     elif dry_run:
         _show_plan(bench_command.plan(order, say), json=json, output=output)
-    elif show:
-        _end(bench_command.show(order, _path(show), _path(compare), tell, force=force))
+    elif show is not None:
+        path, earlier = named_file(show, "--show"), named_file(compare, "--compare")
+        _end(bench_command.show(order, path, earlier, tell, force=force))
     elif selftest:
         _end(bench_command.selftest(order, tell))
     else:
-        _end(bench_command.measure(order, _path(compare), tell, force=force))
+        earlier = named_file(compare, "--compare")
+        _end(bench_command.measure(order, earlier, tell, force=force))
 
 
 @task(

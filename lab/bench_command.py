@@ -1,13 +1,14 @@
 """The ways of `inv bench`: measure, compare, test itself, show an earlier run, list the cases."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lab import paths
 from lab.bench import results
 from lab.bench.case import Level, discover
 from lab.bench.compare import compare
@@ -15,7 +16,7 @@ from lab.bench.dtypes import ITEM_BYTES
 from lab.errors import LabError
 from lab.launch import Say, Wish, prepare
 from lab.measure import PRECISION_PERCENT, WORKER, Order, Outcome, make_page, make_ready
-from lab.records.bench import BenchReport
+from lab.records.bench import BenchReport, CaseDescription, CaseList
 from lab.records.save import save
 from lab.render.bench.progress import Progress
 from lab.render.bench.text import bench_text, selftest_text
@@ -35,11 +36,13 @@ class Tell:
         publish: shows a record, given with its text.
         say: takes lines for people.
         report: the page of HTML to write; None writes none.
+        output: where `publish` writes the record as well; None: nowhere.
     """
 
     publish: Callable[[Struct, str], None]
     say: Say
     report: Path | None = None
+    output: Path | None = None
 
 
 def parse_order(
@@ -98,11 +101,63 @@ def _dtypes(text: str) -> tuple[str, ...]:
     return words
 
 
-def cases_text() -> str:
-    """All speed tests, a line each."""
+def named_file(text: str | None, option: str) -> Path | None:
+    """The file that an option names; None where the option was not given.
+
+    Raises:
+        LabError: it was given nothing, as by a variable that is not set.
+    """
+    if text == "":
+        raise LabError(
+            f"{option} names no file.",
+            why="what follows it is empty",
+            next_step=f"name one: {option} FILE; `inv bench` keeps its runs in {paths.results()}",
+        )
+    return None if text is None else paths.typed_path(text)
+
+
+# What each way of the command can use of the other options; it measures where it is none of them.
+_USES = {
+    "cases": set(),
+    "show": {"compare", "report", "force"},
+    "selftest": {"budget", "threads", "seed", "precision"},
+}
+
+
+def refuse_senseless(modes: dict[str, bool], asked: Mapping[str, object]) -> None:
+    """Refuse options that exclude each other, rather than leave one of them out without a word.
+
+    Args:
+        modes: whether `--cases`, `--show` and `--selftest` were given.
+        asked: the other options, by their names; what was not given is false.
+
+    Raises:
+        LabError: two of them exclude each other.
+    """
+    given = [name for name, on in modes.items() if on]
+    others = [name for name, on in asked.items() if on]
+    clash = given[1:] or [name for name in others if given and name not in _USES[given[0]]]
+    if clash:
+        raise LabError(
+            f"--{given[0]} and --{clash[0]} exclude each other.",
+            why=f"--{given[0]} has no use for --{clash[0]}",
+            next_step=f"leave one of them out: ./inv bench --{given[0]}",
+        )
+
+
+def case_list() -> tuple[CaseList, str]:
+    """All speed tests, as a record and as text, a line each."""
     cases = discover().values()
     width = max(len(case.name) for case in cases)
-    return "\n".join(f"{case.name:<{width}}  {case.summary}" for case in cases)
+    lines = [f"{case.name:<{width}}  {case.summary} ({', '.join(case.axes)})" for case in cases]
+    described = [
+        CaseDescription(
+            name=case.name, summary=case.summary,
+            parameters={name: list(axis.default) for name, axis in case.axes.items()},
+        )
+        for case in cases
+    ]  # fmt: skip
+    return CaseList(cases=described), "\n".join(lines)
 
 
 def plan(order: Order, say: Say) -> list[str]:
@@ -117,8 +172,7 @@ def measure(order: Order, compare_with: Path | None, tell: Tell, *, force: bool)
         LabError: it could not be measured.
     """
     earlier = results.load(compare_with) if compare_with else None
-    if tell.report is not None:
-        _check_folder(tell.report)
+    _check_folders(tell)
     with Progress() as progress:
         bench = make_ready(order, progress)
         progress.begin(round(order.seconds))
@@ -144,6 +198,7 @@ def _trouble(outcome: Outcome) -> LabError | None:
 
 def selftest(order: Order, tell: Tell) -> int:
     """Test the measuring itself; returns the exit code."""
+    _check_folders(tell)
     with Progress() as progress:
         bench = make_ready(order, progress)
         progress.begin(round(order.seconds))
@@ -158,6 +213,7 @@ def show(
 ) -> int:
     """Show an earlier run, beside another one where that was asked for; returns the exit code."""
     assert path is not None
+    _check_folders(tell)
     report = results.load(path)
     if compare_with is not None:
         earlier = results.load(compare_with)
@@ -180,13 +236,19 @@ def _page(report: BenchReport, where: Wish, tell: Tell) -> None:
         tell.say(f"the page is {_short(tell.report)}")
 
 
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise LabError(
-            f"The page cannot be written to {path}.",
-            why=f"there is no folder {path.parent}",
-            next_step="make the folder first, or name another file: --report FILE.html",
-        )
+def _check_folders(tell: Tell) -> None:
+    """See that the files that were named can be written, before minutes are spent.
+
+    Raises:
+        LabError: there is no such folder.
+    """
+    for option, path in (("--report", tell.report), ("--output", tell.output)):
+        if path is not None and not path.parent.is_dir():
+            raise LabError(
+                f"Nothing can be written to {path}.",
+                why=f"there is no folder {path.parent}",
+                next_step=f"make the folder first, or name another file: {option} FILE",
+            )
 
 
 def _short(path: Path) -> str:

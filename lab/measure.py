@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from lab.bench import results
 from lab.bench.case import Case, Level, choose_cases
-from lab.bench.compare import FLOOR_PROCESSES, compare
+from lab.bench.compare import FLOOR_PROCESSES, compare, refuse_different
 from lab.bench.messages import CaseRequest
 from lab.bench.run import Plan, Run, Show
 from lab.bench.selftest import SECONDS, judge_selftest, selftest_cases
@@ -26,6 +26,7 @@ from lab.records.bench import BenchReport, Environment, Param, SelfTest
 _BUDGET_S: dict[Level, float] = {"quick": 40, "default": 300, "full": 1500}
 _PROCESSES: dict[Level, int] = {"quick": 1, "default": 5, "full": 8}
 PRECISION_PERCENT = 5.0
+_PROCESS_S = 6.0
 WORKER = ("python", "-m", "lab.bench.worker")
 _PAGE = ("python", "-m", "lab.render.bench.page")
 
@@ -81,7 +82,7 @@ class Bench:
         """
         plan = plan_of(self.order, self.choice.device)
         path = results.new_file()
-        going = self._run(plan)
+        going = self._run(plan, None if force or earlier is None else earlier.environment)
         results.keep(going.report("running"), path)  # a full disk shows now, not after the work
         try:
             going.everything(lambda report: self._keep_quietly(report, path))
@@ -109,7 +110,8 @@ class Bench:
         order = self.order
         plan = Plan(
             cases=selftest_cases(), device=self.choice.device, level=order.level,
-            processes=FLOOR_PROCESSES, budget_s=order.budget_s or SECONDS,
+            processes=max(2, _processes(order, FLOOR_PROCESSES)),
+            budget_s=order.budget_s or SECONDS,
             precision=order.precision_percent / 100, seed=_seed(order), threads=order.threads,
             argv=order.argv,
         )  # fmt: skip
@@ -132,9 +134,18 @@ class Bench:
             self.show.message("this floor is not kept: its figures were disturbed")
         return result, path
 
-    def _run(self, plan: Plan) -> Run:
+    def _run(self, plan: Plan, like: Environment | None = None) -> Run:
+        """A run; where it has to be `like` an earlier one, it ends as soon as it shows that it
+        is not."""
+
+        def complete(environment: Environment) -> Environment:
+            environment = self._complete(environment)
+            if like is not None:
+                refuse_different(environment, like)
+            return environment
+
         return Run(
-            plan=plan, show=self.show, complete=self._complete,
+            plan=plan, show=self.show, complete=complete,
             start=lambda: Conversation(self.launch.argv, env=self.launch.env, cwd=self.launch.cwd),
         )  # fmt: skip
 
@@ -178,8 +189,21 @@ class Outcome:
                 why=f"Ctrl-C came after {self.report.duration_s:.0f} s",
                 next_step=f"what was measured until then is kept: ./inv bench --show {self.path}",
             )
+        if not self.report.processes and not any(c.samples_s for c in self.report.cases):
+            _refuse_empty(self.report)
         if self.refused is not None:
             raise self.refused
+
+
+def _refuse_empty(report: BenchReport) -> None:
+    """A run without one sample is an error, but where no case can run on the device at all."""
+    if not any((case.reason or "").startswith("the time was used up") for case in report.cases):
+        return
+    raise LabError(
+        "Nothing could be measured in the time.",
+        why=f"it ended after {report.duration_s:.0f} s, before the first sample",
+        next_step="give it more time, such as --budget 30",
+    )
 
 
 def make_ready(order: Order, show: Show) -> Bench:
@@ -189,6 +213,7 @@ def make_ready(order: Order, show: Show) -> Bench:
         LabError: it cannot run there.
     """
     plan_of(order, "cpu")  # a wrong name shows before an image is built
+    results.check_folder()
     choice = chosen(order.where)
     show.message(choice.why)
     launch = prepare(order.where, WORKER, show.message, piped=True, choice=choice)
@@ -206,7 +231,7 @@ def plan_of(order: Order, device: str) -> Plan:
     chosen = {axis: values for axis, values in chosen.items() if values}
     for axis in chosen:
         _refuse_without(axis, cases)
-    if chosen:  # a size or a dtype that was asked for is of no meaning to the others
+    if chosen and not order.only:  # those that were not named have no use for it
         cases = [case for case in cases if chosen.keys() <= case.axes.keys()]
     requests = [
         CaseRequest(name=case.name, params=params)
@@ -214,11 +239,18 @@ def plan_of(order: Order, device: str) -> Plan:
         for params in case.grid(order.level, device, chosen)
     ]
     return Plan(
-        cases=requests, device=device, level=order.level, processes=_PROCESSES[order.level],
-        budget_s=order.seconds,
+        cases=requests, device=device, level=order.level,
+        processes=_processes(order, _PROCESSES[order.level]), budget_s=order.seconds,
         precision=order.precision_percent / 100, seed=_seed(order), threads=order.threads,
         sizes_chosen=bool(order.sizes), argv=order.argv,
     )  # fmt: skip
+
+
+def _processes(order: Order, most: int) -> int:
+    """As many as the time allows: torch and the first samples take a process some seconds."""
+    if order.budget_s is None:
+        return most
+    return max(1, min(most, int(order.budget_s / _PROCESS_S)))
 
 
 def _refuse_without(axis: str, cases: list[Case]) -> None:

@@ -71,14 +71,13 @@ def parse_number(text: str, name: str, *, least: float, most: float) -> float:
 
 def parse_whole_number(text: str, name: str, *, least: int, most: int) -> int:
     """Read a whole number that an option was given; as `parse_number`."""
-    value = parse_number(text, name, least=least, most=most)
-    if value != int(value):
+    if not re.fullmatch(r"[0-9]{1,18}", text.strip()) or not least <= int(text) <= most:
         raise LabError(
             f"{name} cannot be {text!r}.",
-            why="it is a whole number",
-            next_step=f"pass one, such as {name} {int(value)}",
+            why=f"it is a whole number from {least} to {most}",
+            next_step=f"pass one, such as {name} {least}",
         )
-    return int(value)
+    return int(text)
 
 
 def parse_words(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Sizes as people type them."""
+"""Sizes and numbers as people type them."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import LabError
-from lab.units import parse_bytes
+from lab.units import parse_bytes, parse_number, parse_whole_number, parse_words
 
 EXPONENTS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
@@ -66,3 +66,23 @@ def test_parse_bytes_refuses_what_is_no_size(text: str) -> None:
 def test_parse_bytes_of_any_text_is_a_size_or_an_error(text: str) -> None:
     with contextlib.suppress(LabError):
         assert parse_bytes(text) > 0
+
+
+@pytest.mark.parametrize("text", ["", "x", "nan", "inf", "-1", "100.5", "1e9"])
+def test_number_outside_of_what_makes_sense_is_refused(text: str) -> None:
+    with pytest.raises(LabError, match="--budget cannot be"):
+        parse_number(text, "--budget", least=5, most=100)
+    assert parse_number("7.5", "--budget", least=5, most=100) == 7.5
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.5", "0", "-3", "17", "9" * 30])
+def test_whole_number_outside_of_what_makes_sense_is_refused(text: str) -> None:
+    with pytest.raises(LabError, match="--threads cannot be") as refused:
+        parse_whole_number(text, "--threads", least=1, most=16)
+    assert "from 1 to 16" in refused.value.why
+    assert parse_whole_number(" 8 ", "--threads", least=1, most=16) == 8
+
+
+def test_words_are_separated_by_commas() -> None:
+    assert parse_words(" a, b,,c ") == ("a", "b", "c")
+    assert parse_words("") == ()

@@ -37,6 +37,7 @@ def _at_clock_seen(peak: Peak, case: CaseResult, environment: Environment) -> Pe
     if environment.gpu is not None:
         seen = _clock_hz(case)
         return peak if seen is None else at_clock(peak, environment.gpu, seen)
+    peak = _of_threads(peak, environment)
     before = environment.cpu.clock_hz if environment.cpu else None
     if case.clock_hz is None or not before:
         return peak
@@ -45,6 +46,17 @@ def _at_clock_seen(peak: Peak, case: CaseResult, environment: Environment) -> Pe
         peak, per_s=peak.per_s * case.clock_hz / before, basis="clock_seen",
         source=f"{peak.source}; at {clock}",
     )  # fmt: skip
+
+
+def _of_threads(peak: Peak, environment: Environment) -> Peak:
+    """What so many threads can do at best, where they are fewer than the cores."""
+    cores = environment.cpu.cores if environment.cpu else 1
+    threads = environment.threads or cores
+    if threads >= cores:
+        return peak
+    share = threads / cores
+    source = f"{peak.source}; of {threads} of the {cores} cores, as many as there are threads"
+    return replace(peak, per_s=peak.per_s * share, source=source)
 
 
 def _find(peaks: list[Peak], kind: str, dtype: str | None) -> Peak | None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lab.bench.statistics import Interval, paired_ratio_interval, ratio_interval
 from lab.errors import LabError
-from lab.records.bench import BenchReport, CaseResult, Comparison
+from lab.records.bench import BenchReport, CaseResult, Comparison, Environment
 
 # A smaller difference is none, on the quietest machine: of layout, of a kernel's version, of the
 # weather.
@@ -33,13 +33,10 @@ def compare(new: BenchReport, old: BenchReport, *, force: bool) -> list[Comparis
     Raises:
         LabError: the runs cannot be compared.
     """
-    differences = _differences(new, old)
-    if differences and not force:
-        raise LabError(
-            "The two runs cannot be compared.",
-            why="they differ in " + "; ".join(differences),
-            next_step="measure both on the same device in the same way, or pass --force",
-        )
+    if not force:
+        refuse_different(new.environment, old.environment)
+        if _devices(new) != _devices(old):
+            raise _not_comparable([f"device: {_devices(new)} now, {_devices(old)} before"])
     before = {_key(case): case for case in old.cases}
     pairs = [(case, before[_key(case)]) for case in new.cases if _key(case) in before]
     if not pairs:
@@ -57,22 +54,34 @@ def _key(case: CaseResult) -> Key:
     return case.name, json.dumps(case.params, sort_keys=True), device
 
 
-def _differences(new: BenchReport, old: BenchReport) -> list[str]:
-    """What makes two runs incomparable, each with both values."""
-    a, b = new.environment, old.environment
+def refuse_different(new: Environment, old: Environment) -> None:
+    """See that two runs were measured on the same device in the same way.
+
+    Raises:
+        LabError: they were not; names what differs, with both values.
+    """
     facts = {
-        "processor": (a.cpu and a.cpu.model, b.cpu and b.cpu.model),
-        "GPU": (a.gpu and a.gpu.name, b.gpu and b.gpu.name),
-        "threads": (a.threads, b.threads),
-        "cores": (a.cpu and a.cpu.cores, b.cpu and b.cpu.cores),
-        "float32 mode": (a.matmul_precision, b.matmul_precision),
-        "device": (_devices(new), _devices(old)),
+        "processor": (new.cpu and new.cpu.model, old.cpu and old.cpu.model),
+        "GPU": (new.gpu and new.gpu.name, old.gpu and old.gpu.name),
+        "threads": (new.threads, old.threads),
+        "cores": (new.cpu and new.cpu.cores, old.cpu and old.cpu.cores),
+        "float32 mode": (new.matmul_precision, old.matmul_precision),
     }
-    return [
+    differences = [
         f"{what}: {now or 'none'} now, {then or 'none'} before"
         for what, (now, then) in facts.items()
         if now != then
     ]
+    if differences:
+        raise _not_comparable(differences)
+
+
+def _not_comparable(differences: Sequence[str]) -> LabError:
+    return LabError(
+        "The two runs cannot be compared.",
+        why="they differ in " + "; ".join(differences),
+        next_step="measure both on the same device in the same way, or pass --force",
+    )
 
 
 def _devices(report: BenchReport) -> str:

@@ -27,17 +27,32 @@ def new_file(kind: str = "bench") -> Path:
     return _folder() / f"{kind}-{time}-{host}-{os.getpid()}.json"
 
 
+def check_folder() -> None:
+    """See that runs can be kept, before anything is measured.
+
+    Raises:
+        LabError: there is no folder for them, and none can be made, or it cannot be written.
+    """
+    folder = _folder()
+    if not os.access(folder, os.W_OK):
+        raise _unusable(folder, "it cannot be written")
+
+
 def _folder() -> Path:
     folder = results()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LabError(
-            f"The folder for results cannot be made: {folder}",
-            why=str(error.strerror),
-            next_step="make it yourself, or free some space there",
-        ) from error
+        raise _unusable(folder, str(error.strerror)) from error
     return folder
+
+
+def _unusable(folder: Path, why: str) -> LabError:
+    return LabError(
+        f"Runs cannot be kept in {folder}.",
+        why=why,
+        next_step="name another folder: LAB_RESULTS=/path/to/folder ./inv bench",
+    )
 
 
 def keep(report: BenchReport | SelfTest, path: Path) -> None:
@@ -63,7 +78,7 @@ def load(path: Path) -> BenchReport:
         LabError: there is none in this file.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=BenchReport)
+        return _whole(msgspec.json.decode(path.read_bytes(), type=BenchReport))
     except OSError as error:
         raise LabError(
             f"The run {path} cannot be read.",
@@ -76,6 +91,17 @@ def load(path: Path) -> BenchReport:
             why=str(error),
             next_step=f"name a file of `inv bench` (lab/bench/1); it keeps them in {results()}",
         ) from error
+
+
+def _whole(report: BenchReport) -> BenchReport:
+    """A run whose samples belong together; a file that was changed by hand may not."""
+    for case in report.cases:
+        count = len(case.samples_s)
+        if any(len(each) != count for each in (case.clean, case.process, case.round)):
+            raise msgspec.ValidationError(f"the samples of {case.name} lack a part")
+        if count and (case.calls_per_sample < 1 or min(case.samples_s) <= 0):
+            raise msgspec.ValidationError(f"the samples of {case.name} cannot be durations")
+    return report
 
 
 class Floor(msgspec.Struct, frozen=True, kw_only=True):

@@ -190,6 +190,21 @@ class BenchReport(Struct, frozen=True, kw_only=True):
     comparisons: list[Comparison] = []
 
 
+class CaseDescription(Struct, frozen=True, kw_only=True):
+    """A speed test, and the values that its parameters take on a CPU by default."""
+
+    name: str
+    summary: str
+    parameters: dict[str, list[Param]]
+
+
+class CaseList(Struct, frozen=True, kw_only=True):
+    """All speed tests. Version 1 of the schema is the first."""
+
+    schema: Literal["lab/cases/1"] = "lab/cases/1"
+    cases: list[CaseDescription]
+
+
 class SelfTest(Struct, frozen=True, kw_only=True):
     """Whether this machine can tell a difference from none. Version 1 of the schema is the
     first."""

@@ -190,12 +190,48 @@ def test_page_is_one_file_with_its_plots(command: CommandLine, kept: Path, tmp_p
     assert "matmul" in text
 
 
+def test_file_whose_samples_lack_a_part_is_refused(
+    command: CommandLine, kept: Path, tmp_path: Path
+) -> None:
+    def spoil(document: dict) -> None:
+        document["cases"][0]["samples_s"] = []
+
+    spoilt = _changed(kept, tmp_path / "spoilt.json", spoil)
+    for words in (("--show", str(spoilt)), ("--show", str(kept), "--compare", str(spoilt))):
+        refused = command("bench", *words)
+        check_refused(refused)
+        assert "lack a part" in refused.err
+
+
+def test_run_that_cannot_be_compared_is_refused_before_it_is_measured(
+    command: CommandLine, kept: Path, folder: Path
+) -> None:
+    before = set(folder.iterdir())
+    threads = json.loads(kept.read_text())["environment"]["threads"]
+    refused = command(
+        "bench", "--budget", "600", "--only", "launch", "--threads", str(threads + 1),
+        "--compare", str(kept), timeout=120,
+    )  # fmt: skip
+    check_refused(refused)
+    assert "threads" in refused.err
+    assert set(folder.iterdir()) == before
+
+
+def test_folder_for_results_that_is_a_file_is_named(command: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = command(*SHORT, LAB_RESULTS=str(tmp_path / "file"))
+    check_refused(refused)
+    assert "LAB_RESULTS" in refused.err
+
+
 def test_cases_are_listed_with_what_they_measure(command: CommandLine) -> None:
     listed = command("bench", "--cases")
     assert listed.code == 0
     names = [line.split()[0] for line in listed.out.splitlines()]
     assert {"seed", "matmul", "memory", "training"} <= set(names)
     assert all(len(line.split()) > 3 for line in listed.out.splitlines())
+    document = command("bench", "--cases", "--json").json()
+    assert document["schema"] == "lab/cases/1"
 
 
 def test_plan_is_printed_and_nothing_is_run(command: CommandLine) -> None:
@@ -224,6 +260,12 @@ def test_plan_is_printed_and_nothing_is_run(command: CommandLine) -> None:
         (("--show", "/etc/passwd"), "/etc/passwd"),
         (("--report", "/nonexistent/page.html"), "/nonexistent"),
         (("--device", "cuda"), "NVIDIA"),
+        (("--show", ""), "--show names no file"),
+        (("--compare", ""), "--compare names no file"),
+        (("--show", "x.json", "--only", "matmul"), "--show and --only exclude"),
+        (("--selftest", "--cases"), "exclude each other"),
+        (("--selftest", "--dtype", "float32"), "--selftest and --dtype exclude"),
+        (("--quick", "--output", "/nonexistent/x.json"), "/nonexistent"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(

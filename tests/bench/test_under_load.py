@@ -47,6 +47,7 @@ def test_no_figure_is_ok_while_every_core_is_busy() -> None:
         start=lambda: Conversation([sys.executable, "-m", "lab.bench.worker"]),
     )  # fmt: skip
     run.everything(lambda report: None)
-    for case in run.report("done").cases:
-        assert case.verdict in ("contaminated", "not_converged"), case.name
+    for case, tally in zip(run.report("done").cases, run.tallies, strict=True):
+        seen = f"{case.name}: {case.clean.count(True)} of {len(case.clean)}, {tally.foreign_shares}"
+        assert case.verdict in ("contaminated", "not_converged"), seen
         assert case.reason
