@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from lab.bench.machine import usable_processors
+
 # Of the time of all processors: less than this is the housekeeping of any machine.
 _FOREIGN_SHARE = 0.10
 _STOLEN_SHARE = 0.01
@@ -114,7 +116,7 @@ class Counters:
         if self.busy_s is None or later.busy_s is None or wall <= 0:
             return None
         foreign = (later.busy_s - self.busy_s) - (later.own_s - self.own_s)
-        return max(foreign, 0.0) / (wall * len(_usable()))
+        return max(foreign, 0.0) / (wall * len(usable_processors()))
 
     def disturbance(self, later: "Counters") -> str | None:
         """Why the samples in between do not count: `stolen` by the hypervisor or `throttled` by
@@ -139,7 +141,7 @@ def _machine_times(stat: Path) -> tuple[float | None, float]:
     user's."""
     try:
         lines = [line.split() for line in stat.read_text(encoding="ascii").splitlines()]
-        mine = {f"cpu{number}" for number in _usable()}
+        mine = {f"cpu{number}" for number in usable_processors()}
         rows = [[int(word) for word in line[1:9]] for line in lines if line and line[0] in mine]
     except (OSError, ValueError):
         return None, 0.0
@@ -148,12 +150,6 @@ def _machine_times(stat: Path) -> tuple[float | None, float]:
     tick = os.sysconf("SC_CLK_TCK")
     busy = sum(sum(row) - row[3] - row[4] - row[7] for row in rows)
     return busy / tick, sum(row[7] for row in rows) / tick
-
-
-def _usable() -> set[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return set(os.sched_getaffinity(0))
-    return set(range(os.cpu_count() or 1))
 
 
 def _throttled(cgroup: Path) -> float:

@@ -27,9 +27,11 @@ def every_core_busy() -> Iterator[None]:
     code = BURN.format(parent=os.getpid())
     burners = [subprocess.Popen([sys.executable, "-c", code]) for _ in os.sched_getaffinity(0)]
     yield
+    ended = [burner.poll() for burner in burners]
     for burner in burners:
         burner.kill()
         burner.wait()
+    assert ended == [None] * len(burners)  # else the test has shown nothing
 
 
 @pytest.mark.usefixtures("every_core_busy")
