@@ -112,6 +112,15 @@ class Engine:
             "the daemon and its containerd to end",
         )  # fmt: skip
 
+    def revive(self) -> None:
+        """Start the daemon again where a full disk has ended it, as an operator would.
+
+        Its own databases are mapped files: a write that finds no room may end the whole daemon.
+        """
+        if self.docker("info").returncode != 0:
+            self.kill()
+            self.start()
+
     def remove(self) -> None:
         """End all that was started, whatever state it is in, and take away disk and bridge."""
         for name in self.docker("ps", "--all", "--quiet").stdout.split():

@@ -95,6 +95,7 @@ def test_build_on_a_full_disk(command: CommandLine, engine: Engine) -> None:
     check_message(refused)
     assert "the disk is full" in refused.err
     assert "docker system df" in refused.err
+    engine.revive()
     assert command("build", "--dry-run").code == 0
 
 
