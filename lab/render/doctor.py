@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from lab.records.doctor import DoctorReport, Finding, Status
+from lab.render.hang import hang
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,18 +56,7 @@ def _lines(finding: Finding, console: "Console", name_width: int, symbol: str) -
 
     style = _LOOKS[finding.status][2]
     head = Text(f"{symbol} {finding.name:<{name_width}}  ", style=style)
-    yield from _hang(head, finding.seen, console)
+    yield from hang(head, finding.seen, console)
     for label, text in (("why:  ", finding.why), ("next: ", finding.next)):
         if text:
-            yield from _hang(Text(" " * len(head) + label, style="dim"), text, console)
-
-
-def _hang(head: "Text", words: str, console: "Console") -> Iterator["Text"]:
-    """Break words after a head; further lines begin under the first word."""
-    from rich.text import Text
-
-    room = max(console.width - len(head), 20)
-    for line in Text(words).wrap(console, room):
-        line.rstrip()
-        yield Text.assemble(head, line)
-        head = Text(" " * len(head))
+            yield from hang(Text(" " * len(head) + label, style="dim"), text, console)

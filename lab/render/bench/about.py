@@ -9,12 +9,12 @@ from lab.render.bench.words import (
     DOUBT,
     DOUBTFUL,
     MEANINGS,
-    clean,
     interval_percent,
     known,
     peak_name,
     peak_rate,
 )
+from lab.render.clean import clean
 
 COMPARED = {
     "FASTER": "less time than before, by more than the threshold and more than chance explains",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
 from lab.render.bench.units import span_text
-from lab.render.bench.words import clean
+from lab.render.clean import clean
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -5,6 +5,7 @@ from msgspec import Struct
 from lab.records.bench import BenchReport, CaseResult, Peak
 from lab.render.bench import words
 from lab.render.bench.axes import shorten
+from lab.render.clean import clean
 
 _MOST_ROOFS = 8
 # What else moves bytes may have more to do than that, such as to make random numbers.
@@ -75,7 +76,7 @@ def _memory(report: BenchReport, peaks: list[Peak]) -> tuple[float | None, str]:
         peak = min(peaks, key=lambda p: _TRUST.index(p.basis))
         return (
             peak.per_s,
-            f"The memory's rate is {words.BASES[peak.basis]}: {words.clean(peak.source)}.",
+            f"The memory's rate is {words.BASES[peak.basis]}: {clean(peak.source)}.",
         )
     rates = [
         (rate, case) for case in report.cases

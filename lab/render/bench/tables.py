@@ -16,6 +16,7 @@ from lab.render.bench.units import (
     percent_text,
     span_text,
 )
+from lab.render.clean import clean
 
 _MOST_PEAKS = 24
 
@@ -34,7 +35,7 @@ def results(cases: list[CaseResult]) -> Html:
     headings += [*(["of nominal"] if nominal else []), "verdict"]
     several = words.devices(cases)
     rows: list[list[str]] = []
-    for name, group in groupby(enumerate(cases, 1), key=lambda item: words.clean(item[1].name)):
+    for name, group in groupby(enumerate(cases, 1), key=lambda item: clean(item[1].name)):
         rows.append([name or "(no name)"])
         for number, case in group:
             time, interval, speed, peak, of_nominal = words.figures(case)
@@ -81,7 +82,7 @@ def notes(cases: list[CaseResult]) -> Html:
             time, interval, speed, *_ = words.figures(case)
             figure = f"{time} ± {interval}" if interval != NONE else time
             measured = f"Measured here: {figure}, {speed}." if time != NONE else "No figure here."
-            lines = (tag("li", words.clean(note)) for note in case.notes)
+            lines = (tag("li", clean(note)) for note in case.notes)
             parts += [tag("h3", words.label(case, several)), tag("p", measured), tag("ul", *lines)]
     return join(parts)
 
@@ -91,7 +92,7 @@ def comparisons(rows: list[Comparison]) -> Html:
     headings = ["#", "case", "ratio", "95 % interval", "threshold", "verdict", "reason"]
     shown = [
         [str(number), words.label(row), *words.ratio_texts(row),
-         percent_text(row.threshold_percent), verdict(row.verdict), words.clean(row.reason or "")]
+         percent_text(row.threshold_percent), verdict(row.verdict), clean(row.reason or "")]
         for number, row in enumerate(rows, 1)
     ]  # fmt: skip
     caption = "Time now over time before: below 1 is faster"
@@ -116,12 +117,12 @@ def samples(cases: list[CaseResult]) -> Html:
 
 
 def _sample_cells(case: CaseResult) -> list[str]:
-    clean = percent_text(100 * sum(case.clean) / len(case.clean)) if case.clean else NONE
-    why = ", ".join(f"{words.clean(name)} {count:,}" for name, count in case.disturbances.items())
+    undisturbed = percent_text(100 * sum(case.clean) / len(case.clean)) if case.clean else NONE
+    why = ", ".join(f"{clean(name)} {count:,}" for name, count in case.disturbances.items())
     ends = [known and duration_text(known) for known in map(words.known, (case.p10_s, case.p90_s))]
     medians = ", ".join(duration_text(seconds) for seconds in case.process_medians_s)
     counts = [f"{len(case.samples_s):,}", f"{case.calls_per_sample:,}"]
-    return [*counts, clean, why, *(end or NONE for end in ends), medians or NONE]
+    return [*counts, undisturbed, why, *(end or NONE for end in ends), medians or NONE]
 
 
 def telemetry(cases: list[CaseResult]) -> Html:
@@ -153,8 +154,8 @@ def _telemetry_cells(one: Telemetry) -> list[str]:
         clock_text(one.sm_clock_hz_median), clock_text(one.sm_clock_hz_min),
         f"{power:.0f} W" if power else NONE, f"{hottest:.0f} °C" if hottest else NONE,
         f"{digits_text(energy)} J" if energy else NONE,
-        words.clean(", ".join(one.throttle_reasons)),
-        ", ".join(map(str, one.foreign_processes)), words.clean(missing),
+        clean(", ".join(one.throttle_reasons)),
+        ", ".join(map(str, one.foreign_processes)), clean(missing),
     ]  # fmt: skip
 
 
@@ -168,7 +169,7 @@ def environment(report: BenchReport) -> Html:
     """Everything that is known of where and how it was measured; and by name what is not."""
     facts = [(name, fact) for name, fact in _facts(report)]
     missing = [name for name, fact in facts if fact in (None, "", NONE)]
-    told = pairs((name, words.clean(fact or "")) for name, fact in facts if name not in missing)
+    told = pairs((name, clean(fact or "")) for name, fact in facts if name not in missing)
     return join([
         told,
         tag("p", f"Not known: {', '.join(missing)}.", class_="muted") if missing else NOTHING,
@@ -238,7 +239,7 @@ def _peaks(report: BenchReport) -> Html:
     for peak in every:
         alike.setdefault((words.peak_name(peak), words.peak_rate(peak), peak.basis), peak)
     rows = [
-        [str(number), *key[:2], words.BASES[peak.basis], words.clean(peak.source)]
+        [str(number), *key[:2], words.BASES[peak.basis], clean(peak.source)]
         for number, (key, peak) in enumerate(list(alike.items())[:_MOST_PEAKS], 1)
     ]
     headings = ["#", "what", "peak", "how it is known", "source"]

@@ -9,6 +9,7 @@ from lab.records.bench import BenchReport, CaseResult, Telemetry
 from lab.render.bench import svg, words
 from lab.render.bench.axes import shorten
 from lab.render.bench.svg import Plot
+from lab.render.clean import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +116,7 @@ def _names(axes: "Axes", rows: list[_Row]) -> None:
             f", slowed by {slowed}" if slowed else ""
         )
         axes.annotate(
-            shorten(words.clean(name), _LETTERS), (0, place * _ROW_PT + 11),
+            shorten(clean(name), _LETTERS), (0, place * _ROW_PT + 11),
             xycoords=("axes fraction", "data"), fontsize=svg.FONT_PT - 0.5, annotation_clip=False,
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from lab.records.bench import BenchReport, CaseResult, Comparison, SelfTest
 from lab.render.bench import about, words
 from lab.render.bench.units import NONE, percent_text
+from lab.render.clean import clean
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -122,7 +123,7 @@ class _Paper:
         """Break words after a head; further lines begin under the first word."""
         from rich.text import Text
 
-        text, head = self.fit(words.clean(text)), self.fit(head)
+        text, head = self.fit(clean(text)), self.fit(head)
         room = max(self.console.width - len(head), 20)
         lead = Text(head, style=head_style)
         for line in Text(text, style=style).wrap(self.console, room):
@@ -180,7 +181,7 @@ def _results(paper: _Paper, cases: list[CaseResult]) -> None:
     headings += [*(["% nominal"] if nominal else []), "verdict"]
     several = words.devices(cases)
     rows: list[_Row] = []
-    for name, group in groupby(cases, key=lambda case: words.clean(case.name)):
+    for name, group in groupby(cases, key=lambda case: clean(case.name)):
         members = list(group)
         params = [words.case_params(case, several) for case in members]
         alone = params == [""]

@@ -5,6 +5,7 @@ import re
 
 from lab.records.bench import CaseResult, Comparison, Param, Peak, Verdict
 from lab.render.bench.units import NONE, duration_text, percent_text, rate_text
+from lab.render.clean import clean
 
 MEANINGS: dict[Verdict, str] = {
     "ok": "measured as precisely as was asked",
@@ -24,11 +25,6 @@ BASES = {
     "clock_seen": "at the clock seen while it worked",
     "measured": "measured",
 }
-
-
-def clean(text: str) -> str:
-    """Names and notes come from anyone: take out what would steer a terminal or break a line."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 def known(value: float | None) -> float | None:

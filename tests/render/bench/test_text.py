@@ -16,7 +16,7 @@ from lab.render.bench.units import (
     rate_text,
     span_text,
 )
-from lab.render.bench.words import MEANINGS, clean, interval_percent, params_text, speed_text
+from lab.render.bench.words import MEANINGS, interval_percent, params_text, speed_text
 from tests.render.bench.sample import (
     CPU_MEMORY,
     comparisons,
@@ -319,9 +319,3 @@ def test_speed_is_in_what_sets_the_pace() -> None:
     assert speed_text(replace(triad, throughput_flop_per_s=4e11)).endswith("GFLOP/s")
     assert speed_text(replace(triad, throughput_flop_per_s=4e11, peak=CPU_MEMORY)).endswith("GB/s")
     assert speed_text(measured("launch", {}, 0.001)).endswith("calls/s")
-
-
-@given(st.text())
-def test_clean_text_can_be_printed(text: str) -> None:
-    assert len(clean(text)) == len(text)
-    assert clean(text).isprintable()
