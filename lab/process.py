@@ -1,6 +1,7 @@
 """The only place that starts a process."""
 
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -227,12 +228,36 @@ class Conversation:
         for line in self._process.stdout:
             yield line.rstrip("\n")
 
+    def answer(self, timeout_s: float) -> str | None:
+        """The next line of one that says a line and then waits to be told something.
+
+        Args:
+            timeout_s: how long to wait for its beginning.
+
+        Returns:
+            The line; None where none has begun by then.
+
+        Raises:
+            EOFError: it has ended.
+        """
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], timeout_s)[0]:
+            return None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise EOFError
+        return line.rstrip("\n")
+
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()
 
     def end(self, patience_s: float = 10) -> Finished:
-        """Let go of it, wait until it has ended, and return how; one that does not go is killed."""
+        """Let go of it, wait until it has ended, and return how; one that does not go is killed.
+
+        One that hangs in the kernel, as in a call to a broken driver, is left behind: it ends when
+        that call returns, and its exit code is -9 until then.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with suppress(OSError):
@@ -242,7 +267,9 @@ class Conversation:
             code = self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            code = self._process.wait()
+            code = -signal.SIGKILL
+            with suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(patience_s)
         self._stderr.seek(0)
         words = self._stderr.read()
         self._stderr.close()
