@@ -480,6 +480,66 @@ def bench(
 
 @task(
     help={
+        "only": "only these GPUs, by number or UUID: --only 0,1",
+        "details": "every value of every GPU, and how they are connected",
+        "watch": "go on reading, on the whole terminal, until Ctrl-C; with --json a line each time",
+        "interval": "seconds from one reading to the next with --watch (default: 1)",
+        "deadline": "seconds that the calls of one GPU may take together (default: 5)",
+        "throughput": "measure what goes over PCIe as well (takes 40 ms a GPU)",
+        "prometheus": "print metrics for a Prometheus scraper; --output writes them to its file",
+        "engine": "where to read: host, docker or podman (default: right here)",
+        "image": _IMAGE,
+        "dry-run": _DRY_RUN,
+        "json": _JSON,
+        "output": "write the JSON document, or with --prometheus the metrics, to this file, at"
+        " once and whole",
+    }
+)
+@command
+def gpu(
+    context: Context,
+    only: str = "",
+    details: bool = False,
+    watch: bool = False,
+    interval: str = "",
+    deadline: str = "",
+    throughput: bool = False,
+    prometheus: bool = False,
+    engine: str = "auto",
+    image: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Say what the GPUs are and whether they are well; ends with 3 when one is not.
+
+    Reads through NVML; no torch, no GPU memory. 2 where nothing can be read, with the cause.
+    Examples: ./inv gpu    ./inv gpu --watch    ./inv gpu --json --only 0
+    """
+    from lab import gpu_command
+
+    show = gpu_command.Show(
+        watch=watch, json=json, prometheus=prometheus, details=details, output=_path(output)
+    )
+    gpu_command.refuse_senseless(show, interval)
+    order = gpu_command.parse_order(only, deadline, interval, slow=throughput)
+    where, words = gpu_command.parse_place(engine, image), _words_from("gpu")
+    tell = gpu_command.Tell(
+        publish=lambda record, text: _publish(
+            record, text, json=json, output=output, compact=watch
+        ),
+        say=say,
+    )
+    if dry_run:
+        _show_plan(gpu_command.plan(where, words, show, say), json=json, output=output)
+    elif where is not None:
+        _end(gpu_command.elsewhere(where, words, show, tell))
+    else:
+        _end(gpu_command.run(order, show, tell))
+
+
+@task(
+    help={
         "only": "a folder, file or test of tests/, a marker, or words that pytest's -k understands",
         "verbose": "name every test",
     }

@@ -23,7 +23,7 @@ ROOMS = {
     "paths": {"errors"},
     "units": {"errors"},
     "engines": {"errors", "process", "records"},
-    "gpu": {"errors", "process", "records"},
+    "gpu": {"errors", "process", "records", "paths"},
     "render": {"errors", "records"},
     # NVML has one caller, lab/gpu: the speed tests look through it while they run.
     "bench": {"errors", "process", "records", "paths", "gpu"},

@@ -145,18 +145,21 @@ def _gpu(wish: Wish, facts: Facts) -> Found:
         return check_apple(facts.system, facts.machine, on_host=_on_host(facts))
     if not wish.wants_nvidia:
         return None
-    return check_gpu(facts.driver.result(), facts.gpu_host.result(), asked=wish.needs_nvidia)
+    return check_gpu(
+        facts.snapshot.result(), facts.gpu_host.result(), facts.gpus.result(),
+        asked=wish.needs_nvidia,
+    )  # fmt: skip
 
 
 def _driver(wish: Wish, facts: Facts) -> Found:
     if not wish.wants_nvidia:
         return None
     # The module's own version first: it is what runs, whatever library NVML was read through.
-    return check_driver(facts.gpu_host.result().module or facts.driver.result().version)
+    return check_driver(facts.gpu_host.result().module or facts.snapshot.result().driver_version)
 
 
 def _architecture(wish: Wish, facts: Facts) -> Found:
-    return check_architecture(facts.driver.result().gpus) if wish.wants_nvidia else None
+    return check_architecture(facts.gpus.result()) if wish.wants_nvidia else None
 
 
 def _container_gpu(wish: Wish, facts: Facts) -> Found:

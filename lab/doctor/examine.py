@@ -1,14 +1,14 @@
 """Looks for every known cause of trouble, and says of each what was seen."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from lab.doctor.checks import all_checks
 from lab.doctor.deadline import run_checks
 from lab.doctor.facts import Wish, gather
 from lab.engines.choose import check_words
+from lab.gpu.read import Snapshot, read_gpus
 from lab.records.doctor import DoctorReport, make_report
 
 # Docker and Podman that both hang are given up after 20 s each; their plugins are asked after that.
@@ -24,7 +24,7 @@ def examine(
     image: str | None = None,
     environ: Mapping[str, str] = os.environ,
     root: Path = Path("/"),
-    nvml: Any = None,
+    read_gpus: Callable[[], Snapshot] = read_gpus,
     deadline_s: float = DEADLINE_S,
 ) -> DoctorReport:
     """Examine this machine for the lab as it would be started with these words.
@@ -39,7 +39,7 @@ def examine(
         image: an image to run as it is; None takes the clone's own.
         environ: variables of the environment.
         root: where /dev, /proc and /sys are.
-        nvml: the module that reads GPUs; None takes nvidia-ml-py.
+        read_gpus: asks NVML.
         deadline_s: what has not answered by then is `unknown`.
 
     Raises:
@@ -47,5 +47,5 @@ def examine(
     """
     check_words(engine, device)
     wish = Wish(work=work, port=port, engine=engine, device=device, image=image)
-    facts = gather(wish, environ, root=root, nvml=nvml)
+    facts = gather(wish, environ, root=root, read_gpus=read_gpus)
     return make_report(run_checks(all_checks(wish, facts), deadline_s=deadline_s))

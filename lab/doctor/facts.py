@@ -1,19 +1,20 @@
 """What the checks need to know of this machine, read side by side before they judge it."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lab.doctor.deadline import start
-from lab.doctor.gpu_host import GpuHost, read_gpu_host
 from lab.engines.choose import gpu_access
 from lab.engines.probe import EngineState, probe_engine
-from lab.gpu.driver import DriverState, read_driver
+from lab.gpu.host import GpuHost, read_gpu_host
+from lab.gpu.read import Snapshot
+from lab.gpu.report import make_report
 from lab.locks.install import PYTHON, uv_program
 from lab.process import Finished, run
+from lab.records.gpu import Gpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,20 +76,24 @@ class Facts:
     libc: tuple[str, str]
     environ: Mapping[str, str]
     place: Future[Place]
-    driver: Future[DriverState]
+    snapshot: Future[Snapshot]
+    gpus: Future[list[Gpu]]
     gpu_host: Future[GpuHost]
     host_python: Future[Finished]
 
 
-def gather(wish: Wish, environ: Mapping[str, str], *, root: Path, nvml: Any) -> Facts:
+def gather(
+    wish: Wish, environ: Mapping[str, str], *, root: Path, read_gpus: Callable[[], Snapshot]
+) -> Facts:
     """Start to read everything that is slow or may hang.
 
     Args:
         wish: what the lab is to be started with.
         environ: variables of the environment.
         root: where /dev, /proc and /sys are.
-        nvml: the module that reads GPUs; None takes nvidia-ml-py.
+        read_gpus: asks NVML.
     """
+    snapshot = start(read_gpus)
     return Facts(
         system=platform.system(),
         machine=platform.machine(),
@@ -96,10 +101,16 @@ def gather(wish: Wish, environ: Mapping[str, str], *, root: Path, nvml: Any) -> 
         libc=platform.libc_ver(),
         environ=environ,
         place=start(lambda: find_place(wish)),
-        driver=start(lambda: read_driver(nvml)),
+        snapshot=snapshot,
+        gpus=start(lambda: _judged(snapshot.result(), root, environ)),
         gpu_host=start(lambda: read_gpu_host(root)),
         host_python=start(find_host_python),
     )
+
+
+def _judged(snapshot: Snapshot, root: Path, environ: Mapping[str, str]) -> list[Gpu]:
+    """The GPUs with their verdicts; none where the driver does not answer."""
+    return make_report(snapshot, root=root, environ=environ).gpus if snapshot.answers else []
 
 
 def find_place(wish: Wish) -> Place:

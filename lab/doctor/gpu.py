@@ -1,39 +1,48 @@
 """The GPU: its driver, whether both are new enough for torch, and its way into containers."""
 
-from lab.doctor.gpu_host import GpuHost
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
 from lab.doctor.words import few
 from lab.engines.choose import gpu_access
 from lab.engines.probe import EngineState
+from lab.gpu.cause import find_cause
 from lab.gpu.compatibility import (
     WHEEL_ARCHITECTURES,
     WHEEL_CUDA,
     architecture_for,
     judge_driver,
 )
-from lab.gpu.driver import DriverState, GpuModel
+from lab.gpu.host import GpuHost
+from lab.gpu.judge import capability_of
+from lab.gpu.read import Snapshot
 from lab.records.doctor import Finding, Status
+from lab.records.gpu import Gpu
+
+_NO_LIBRARY = 12
+# What has a line of the doctor's own, for all GPUs together.
+_OWN_LINES = ("driver", "architecture")
 
 
-def check_gpu(driver: DriverState, host: GpuHost, *, asked: bool) -> Finding:
-    """Say whether there is a GPU and its driver answers.
+def check_gpu(
+    snapshot: Snapshot, host: GpuHost, gpus: Sequence[Gpu], *, asked: bool
+) -> list[Finding]:
+    """Say whether there is a GPU, its driver answers, and it is well: the verdicts of `inv gpu`.
 
     Args:
-        driver: what NVML says.
+        snapshot: what NVML says.
         host: what the operating system shows.
+        gpus: judged; empty where the driver does not answer.
         asked: whether the GPU was asked for; else the lab runs on the CPU without one.
     """
+    if gpus:
+        return _check_gpus(snapshot, gpus)
+    if not host.shows and snapshot.code == _NO_LIBRARY and not snapshot.library:
+        return [_no_gpu(host, asked=asked)]
+    cause = find_cause(snapshot, host)
     status: Status = "fail" if asked else "warn"
-    if driver.answers:
-        return _check_gpus(driver, status)
-    if not host.shows and driver.problem == "no_library":
-        return _no_gpu(host, asked=asked)
-    why, remedy = _cause(driver, host)
-    seen = f"an NVIDIA GPU shows, but its driver does not answer: {driver.detail}"
-    if not host.shows:
-        seen = f"NVIDIA's library is here, but no GPU shows: {driver.detail}"
-    elif host.slots and not host.nodes and driver.problem == "no_library":
-        seen = f"an NVIDIA GPU is at PCI {few(list(host.slots))}, without a driver"
-    return Finding(name="gpu", status=status, seen=seen, why=why, next=remedy)
+    return [Finding(name="gpu", status=status, seen=cause.what, why=cause.why, next=cause.next)]
 
 
 def _no_gpu(host: GpuHost, *, asked: bool) -> Finding:
@@ -55,61 +64,19 @@ def _no_gpu(host: GpuHost, *, asked: bool) -> Finding:
     )
 
 
-def _check_gpus(driver: DriverState, status: Status) -> Finding:
-    broken = [f"GPU {gpu.index}: {gpu.problem}" for gpu in driver.gpus if gpu.problem]
-    if not driver.gpus:
-        return Finding(
-            name="gpu", status=status, seen=f"driver {driver.version} answers, but knows no GPU",
-            why="torch finds no device", next="see `sudo dmesg | grep -i nvrm`; pass --device cpu",
-        )  # fmt: skip
-    if broken:
-        return Finding(
-            name="gpu", status=status, seen=f"driver {driver.version}; {few(broken)}",
-            why="a program that touches this GPU fails or hangs",
-            next="see `nvidia-smi` and `sudo dmesg | grep -i xid`; reboot the machine",
-        )  # fmt: skip
-    names = [gpu.name or "" for gpu in driver.gpus]
+def _check_gpus(snapshot: Snapshot, gpus: Sequence[Gpu]) -> list[Finding]:
+    trouble = [
+        replace(reason, name="gpu", seen=f"GPU {gpu.index}: {reason.seen}")
+        for gpu in gpus
+        for reason in gpu.reasons
+        if reason.name not in _OWN_LINES
+    ]
+    if trouble:
+        return trouble
+    names = [gpu.name or "unknown" for gpu in gpus]
     counts = [f"{names.count(name)} x {name}" for name in dict.fromkeys(names)]
-    return Finding(name="gpu", status="ok", seen=f"{few(counts)}, driver {driver.version}")
-
-
-def _cause(driver: DriverState, host: GpuHost) -> tuple[str, str]:
-    """Why NVML does not answer, and what to do: one code has several causes."""
-    if driver.problem == "no_library" and host.wsl:
-        return (
-            "NVIDIA's library of WSL 2 is not on the loader's path",
-            "export LD_LIBRARY_PATH=/usr/lib/wsl/lib, and install the driver on Windows only",
-        )
-    if host.in_container and driver.problem in ("no_library", "lost", "mismatch"):
-        return (
-            "this container was started without the driver's libraries, or its devices went away",
-            "make the container anew, with the GPU (docker run --gpus all)",
-        )
-    causes = {
-        "no_library": (
-            "no libnvidia-ml.so.1 is on the loader's path",
-            "install NVIDIA's driver, 580 or newer (Ubuntu: sudo ubuntu-drivers install); reboot",
-        ),
-        "not_loaded": (
-            "the driver is installed, but its kernel module is not loaded, as after a new kernel",
-            "sudo modprobe nvidia; if that fails, install the driver anew and reboot",
-        ),
-        "mismatch": (
-            f"the driver was updated and the old one still runs{_running(host)}",
-            "reboot; containers that ran must be made anew",
-        ),
-        "no_permission": (
-            "this user may not open /dev/nvidia*",
-            "ls -l /dev/nvidia*, and add yourself to their group (often video or render)",
-        ),
-    }
-    return causes.get(
-        driver.problem, ("the driver answered with an error", "run nvidia-smi; reboot")
-    )
-
-
-def _running(host: GpuHost) -> str:
-    return f" ({host.module})" if host.module else ""
+    seen = f"{few(counts)}, driver {snapshot.driver_version}"
+    return [Finding(name="gpu", status="ok", seen=seen)]
 
 
 def check_driver(version: str | None) -> Finding | None:
@@ -146,29 +113,29 @@ def _dotted(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
 
 
-def check_architecture(gpus: tuple[GpuModel, ...]) -> Finding | None:
+def check_architecture(gpus: Sequence[Gpu]) -> Finding | None:
     """Say whether torch's wheel has code for each GPU.
 
     Args:
         gpus: those that the driver knows.
     """
-    known = [gpu for gpu in gpus if gpu.capability is not None]
+    known = {gpu.index: pair for gpu in gpus if (pair := capability_of(gpu)) is not None}
     if not known:
         return None
-    without = [gpu for gpu in known if gpu.capability and not architecture_for(gpu.capability)]
+    codes = {index: architecture_for(pair) for index, pair in known.items()}
+    without = [gpu for gpu in gpus if gpu.index in codes and codes[gpu.index] is None]
     if not without:
-        codes = {architecture_for(gpu.capability) for gpu in known if gpu.capability}
         return Finding(
             name="architecture",
             status="ok",
-            seen=f"torch's wheel has code for it: {few(sorted(filter(None, codes)))}",
+            seen=f"torch's wheel has code for it: {few(sorted(filter(None, codes.values())))}",
         )
-    others = [str(gpu.index) for gpu in known if gpu not in without]
+    others = [str(index) for index, code in codes.items() if code is not None]
+    shown = [f"GPU {gpu.index} ({gpu.name}, sm_{_digits(known[gpu.index])})" for gpu in without]
     return Finding(
         name="architecture",
         status="warn" if others else "fail",
-        seen="torch's wheel has no code for "
-        + few([f"GPU {gpu.index} ({gpu.name}, {_capability(gpu)})" for gpu in without]),
+        seen=f"torch's wheel has no code for {few(shown)}",
         why='torch answers "no kernel image is available"; the wheel has '
         + ", ".join(WHEEL_ARCHITECTURES),
         next=(
@@ -180,8 +147,8 @@ def check_architecture(gpus: tuple[GpuModel, ...]) -> Finding | None:
     )
 
 
-def _capability(gpu: GpuModel) -> str:
-    return f"sm_{gpu.capability[0]}{gpu.capability[1]}" if gpu.capability else "unknown"
+def _digits(capability: tuple[int, int]) -> str:
+    return f"{capability[0]}{capability[1]}"
 
 
 def check_container_gpu(

@@ -12,21 +12,10 @@ from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
+from lab.gpu.ask import errors
+from lab.gpu.fields import clock_reasons
 from lab.records.bench import Telemetry
 
-# Bits of nvmlClocksEventReasons, called nvmlClocksThrottleReasons before driver 535 (nvml.h), by
-# the names that nvidia-smi gives them in clocks_event_reasons.
-REASONS = {
-    0x1: "gpu_idle",
-    0x2: "applications_clocks_setting",
-    0x4: "sw_power_cap",
-    0x8: "hw_slowdown",
-    0x10: "sync_boost",
-    0x20: "sw_thermal_slowdown",
-    0x40: "hw_thermal_slowdown",
-    0x80: "hw_power_brake_slowdown",
-    0x100: "display_clock_setting",
-}
 _IDLE, _POWER_CAP = 0x1, 0x4
 # Too hot, or too little power from outside. The power cap is not here: it is what a GPU at full
 # load normally runs into.
@@ -53,7 +42,7 @@ class Sample:
         sm_clock_hz: of the multiprocessors.
         power_w: what the GPU draws; an average over a second on newer ones.
         temperature_c: of the GPU.
-        reasons: why the clock is not at its maximum, as bits of REASONS.
+        reasons: why the clock is not at its maximum, as bits of lab.gpu.fields.CLOCK_REASONS.
         pids: of the processes that compute on it; None also where nobody asked at this moment.
     """
 
@@ -118,17 +107,12 @@ class Reader:
                 continue
             try:
                 return call(self._handle, *arguments)
-            except _errors(self._nvml) as error:
+            except errors(self._nvml) as error:
                 reason = str(error)
                 if getattr(error, "value", None) != _FUNCTION_NOT_FOUND:
                     break
         self.missing[field] = reason
         return None
-
-
-def _errors(nvml: Any) -> tuple[type[Exception], ...]:
-    """All that nvidia-ml-py raises: its mismatch error is not one of its NVMLErrors."""
-    return (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
 
 
 class Watch:
@@ -265,7 +249,7 @@ class Watch:
         try:
             nvml.nvmlInit()
             self._reader = Reader(nvml, nvml.nvmlDeviceGetHandleByUUID(self._uuid))
-        except _errors(nvml) as error:
+        except errors(nvml) as error:
             self._missing["nvml"] = str(error)
             return self._refuse_requests()
         try:
@@ -381,9 +365,7 @@ def reason_names(bits: Iterable[int]) -> list[str]:
     on = 0
     for number in bits:
         on |= number
-    known = [name for bit, name in REASONS.items() if on & bit and bit != _IDLE]
-    rest = on & ~sum(REASONS)
-    return [*known, f"0x{rest:x}"] if rest else known
+    return clock_reasons(on & ~_IDLE)
 
 
 def foreign_pids(pids: Collection[int], own: Collection[int]) -> set[int]:
@@ -428,5 +410,5 @@ def _clocks(samples: Iterable[Sample]) -> list[float]:
 def _shut_down(nvml: Any) -> None:
     try:
         nvml.nvmlShutdown()
-    except _errors(nvml):
+    except errors(nvml):
         return

@@ -14,6 +14,7 @@ from lab.paths import ROOT, state
 from lab.process import run
 
 _SECRET = "/home/student/.lab/server/session.json"
+_GPUS = "/home/student/.lab/server/gpus.json"
 # A start writes the file within a second; the bound only ends the wait for a server that hangs.
 _READ_SECRET = (
     f"for _ in $(seq 1500); do cat {_SECRET} 2>/dev/null && exit; sleep 0.02; done; exit 1"
@@ -141,6 +142,13 @@ def read_secret(program: str, container_id: str) -> dict[str, Any] | None:
         return None
     secret: dict[str, Any] = json.loads(done.stdout)
     return secret
+
+
+def missing_gpus(program: str, container_id: str) -> str:
+    """What has become of the GPUs that the container had at its start; empty where all is well."""
+    words = ["python", "-m", "lab.gpu.presence", _GPUS]
+    done = run([program, "exec", container_id, *words], timeout_s=60)
+    return done.stdout.strip().rstrip(".") if done.code == 1 else ""
 
 
 def remove(container: Container, grace_s: int = 10) -> None:

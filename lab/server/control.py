@@ -27,6 +27,7 @@ from lab.turn import turn
 
 _AGAIN_S = 5  # a server that computes answers late; one that hangs, never
 _READY_S = 120  # a start takes seconds, on a cold and slow disk many; past this it hangs
+_WAITING = "a lab runs already; waiting for its page ..."
 _START = ("python", "-m", "lab.server.start")
 
 
@@ -132,7 +133,8 @@ def _recover(session: Session, say: Say) -> Session:
         compute.
     """
     if session.url is not None:
-        say("a lab runs already; waiting for its page ...")
+        well = running.answers(session)  # as where only its GPU is gone
+        say(session.note if well and session.note else _WAITING)
         end = time.monotonic() + max(_AGAIN_S, _READY_S - _age_s(session))
         while time.monotonic() < end:
             if running.answers(session):

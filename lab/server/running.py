@@ -30,7 +30,16 @@ def status() -> Session:
         return replace(found, state="unhealthy", note=note)
     if found.state == "running" and not answers(found):
         return replace(found, state="unhealthy", note="its page does not answer")
+    if note := _missing_gpus(found):
+        return replace(found, state="unhealthy", note=note)
     return found
+
+
+def _missing_gpus(session: Session) -> str:
+    """What a lab in a container has lost of the GPUs that it was started with."""
+    if not session.container or session.device != "cuda" or session.url is None:
+        return ""
+    return container.missing_gpus(session.engine or "", session.container)
 
 
 def answers(session: Session) -> bool:

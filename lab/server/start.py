@@ -13,10 +13,12 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from lab.gpu.presence import remember
 from lab.server.jupyter import jupyter_settings
 
 
@@ -35,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         "work": str(root), "device": options.device, "runtime": str(runtime),
     }  # fmt: skip
     write_private(options.state / "session.json", json.dumps(secret))
+    _remember_gpus(options.state / "gpus.json")
     try:
         return _serve(jupyter_settings(root=root, ip=options.ip, port=options.port, token=token))
     finally:
@@ -82,6 +85,12 @@ def write_private(path: Path, text: str) -> None:
     ) as file:
         file.write(text)
     beside.replace(path)
+
+
+def _remember_gpus(path: Path) -> None:
+    """Note the GPUs of this start beside the server's, so that the health check can miss them."""
+    path.unlink(missing_ok=True)
+    threading.Thread(target=remember, args=(path,), daemon=True).start()
 
 
 def _private_folder() -> Path:

@@ -13,7 +13,9 @@ import pytest
 
 from lab.doctor.examine import examine
 from lab.errors import LabError
+from lab.gpu.read import Snapshot
 from lab.records.doctor import DoctorReport, Finding
+from lab.records.gpu import Gpu
 
 from .conftest import Program
 
@@ -30,47 +32,23 @@ def named(report: DoctorReport) -> dict[str, Finding]:
     return {finding.name: finding for finding in report.findings}
 
 
-class SilentNvml:
+def no_library() -> Snapshot:
     """A machine without NVIDIA's library."""
-
-    class NVMLError(Exception):
-        value = 12
-
-    NVMLLibraryMismatchError = KeyError
-
-    def nvmlInit(self) -> None:
-        raise self.NVMLError("NVML Shared Library Not Found")
+    detail = "NVML Shared Library Not Found"
+    return Snapshot(answers=False, code=12, call="nvmlInit", detail=detail)
 
 
-class OldNvml(SilentNvml):
-    """An old driver with an old GPU."""
-
-    def nvmlInit(self) -> None: ...
-    def nvmlShutdown(self) -> None: ...
-    def nvmlDeviceGetCount(self) -> int:
-        return 1
-
-    def nvmlSystemGetDriverVersion(self) -> str:
-        return "535.183.01"
-
-    def nvmlSystemGetCudaDriverVersion_v2(self) -> int:
-        return 13000  # as inflated by cuda-compat
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
-        return index
-
-    def nvmlDeviceGetName(self, handle: int) -> str:
-        return "Tesla V100"
-
-    def nvmlDeviceGetCudaComputeCapability(self, handle: int) -> tuple[int, int]:
-        return 7, 0
+def old_gpu() -> Snapshot:
+    """An old driver with an old GPU; CUDA's version as cuda-compat inflates it."""
+    gpu = Gpu(index=0, name="Tesla V100", compute_capability="7.0")
+    return Snapshot(answers=True, driver_version="535.183.01", cuda_version=13000, gpus=[gpu])
 
 
 def look(work: Path, **words: Any) -> DoctorReport:
     """Examine an empty machine: no device, no variable, no GPU, unless a test says otherwise."""
     return examine(
         work=work,
-        **{"root": work / "no-such-root", "environ": {}, "nvml": SilentNvml(), **words},
+        **{"root": work / "no-such-root", "environ": {}, "read_gpus": no_library, **words},
     )
 
 
@@ -145,13 +123,13 @@ def test_examination_finds_an_old_driver_and_an_old_gpu(tmp_path: Path) -> None:
     module = tmp_path / "root" / "proc" / "driver" / "nvidia" / "version"
     module.parent.mkdir(parents=True)
     module.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  530.30.02  2023\n")
-    report = look(tmp_path, engine="host", root=tmp_path / "root", nvml=OldNvml())
+    report = look(tmp_path, engine="host", root=tmp_path / "root", read_gpus=old_gpu)
     found = named(report)
     statuses = [found[name].status for name in ("gpu", "driver", "architecture")]
     assert (report.verdict, statuses) == ("fail", ["ok", "fail", "fail"])
     assert "530.30.02" in found["driver"].seen  # what runs, whatever library NVML came from
     on_the_cpu = named(
-        look(tmp_path, engine="host", device="cpu", root=tmp_path / "root", nvml=OldNvml())
+        look(tmp_path, engine="host", device="cpu", root=tmp_path / "root", read_gpus=old_gpu)
     )
     assert not {"gpu", "driver", "architecture"} & on_the_cpu.keys()
 
@@ -180,11 +158,10 @@ def test_examination_looks_at_one_certificate_file_once(tmp_path: Path) -> None:
 
 
 def test_examination_goes_on_when_a_reader_breaks(tmp_path: Path) -> None:
-    class BrokenNvml(SilentNvml):
-        def nvmlInit(self) -> None:
-            raise ZeroDivisionError("a bug")
+    def broken() -> Snapshot:
+        raise ZeroDivisionError("a bug")
 
-    report = look(tmp_path, engine="host", nvml=BrokenNvml())
+    report = look(tmp_path, engine="host", read_gpus=broken)
     found = named(report)
     assert (found["gpu"].status, "a bug" in found["gpu"].seen) == ("unknown", True)
     assert found["work"].status != "unknown"
@@ -193,11 +170,11 @@ def test_examination_goes_on_when_a_reader_breaks(tmp_path: Path) -> None:
 def test_examination_gives_up_a_driver_that_hangs(tmp_path: Path) -> None:
     release = threading.Event()
 
-    class HungNvml(SilentNvml):
-        def nvmlInit(self) -> None:
-            release.wait()
+    def hung() -> Snapshot:
+        release.wait()
+        return no_library()
 
-    report = look(tmp_path, engine="host", nvml=HungNvml(), deadline_s=2)
+    report = look(tmp_path, engine="host", read_gpus=hung, deadline_s=2)
     release.set()
     found = named(report)
     assert (found["gpu"].status, found["python"].status) == ("unknown", "ok")

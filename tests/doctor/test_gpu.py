@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from lab.doctor.gpu import (
     check_apple,
@@ -7,85 +8,78 @@ from lab.doctor.gpu import (
     check_driver,
     check_gpu,
 )
-from lab.doctor.gpu_host import GpuHost
 from lab.engines.probe import EngineState
-from lab.gpu.driver import DriverState, GpuModel, Problem
+from lab.gpu.host import GpuHost
+from lab.gpu.judge import judge
+from lab.gpu.read import Snapshot
+from lab.gpu.report import judge_wheel
+from lab.records.doctor import Finding
+from lab.records.gpu import Gpu
 
-H200 = GpuModel(index=0, name="NVIDIA H200", capability=(9, 0))
-L4 = GpuModel(index=1, name="NVIDIA L4", capability=(8, 9))
-V100 = GpuModel(index=2, name="Tesla V100", capability=(7, 0))
-LOST = GpuModel(index=3, problem="GPU is lost")
+H200 = Gpu(index=0, name="NVIDIA H200", compute_capability="9.0")
+L4 = Gpu(index=1, name="NVIDIA L4", compute_capability="8.9")
+V100 = Gpu(index=2, name="Tesla V100", compute_capability="7.0")
+LOST = Gpu(index=3, unreadable="lost", missing={"name": "lost"})
+DRIVER = "580.65.06"
 LOADED = GpuHost(nodes=True, slots=("0000:01:00.0",), module="580.65.06")
 CARD_ONLY = GpuHost(slots=("0000:01:00.0",))
 NOTHING = GpuHost()
 
 
-def driver(*gpus: GpuModel) -> DriverState:
-    return DriverState(answers=True, version="580.65.06", cuda=(13, 0), gpus=gpus)
+def check(*gpus: Gpu, host: GpuHost = LOADED, asked: bool = True) -> list[Finding]:
+    snapshot = Snapshot(answers=True, driver_version=DRIVER, gpus=list(gpus))
+    return check_gpu(snapshot, host, judge(gpus, judge_wheel(DRIVER), DRIVER), asked=asked)
 
 
-def silent(problem: Problem, detail: str = "NVML's words") -> DriverState:
-    return DriverState(answers=False, problem=problem, detail=detail)
+def silent(code: int, host: GpuHost, *, asked: bool) -> Finding:
+    snapshot = Snapshot(answers=False, code=code, call="nvmlInit", detail="NVML's words")
+    (found,) = check_gpu(snapshot, host, [], asked=asked)
+    return found
 
 
 def test_gpu_that_answers_is_named() -> None:
-    found = check_gpu(driver(H200, H200, L4), LOADED, asked=True)
+    (found,) = check(H200, H200, L4)
     assert found.status == "ok"
     assert found.seen == "2 x NVIDIA H200, 1 x NVIDIA L4, driver 580.65.06"
 
 
 @pytest.mark.parametrize(("asked", "status"), [(True, "fail"), (False, "ok")])
 def test_gpu_that_is_missing_is_trouble_only_when_asked_for(asked: bool, status: str) -> None:
-    found = check_gpu(silent("no_library"), NOTHING, asked=asked)
+    found = silent(12, NOTHING, asked=asked)
     assert found.status == status
     assert "no NVIDIA GPU shows on this machine" in found.seen
 
 
 @pytest.mark.parametrize(("asked", "status"), [(True, "fail"), (False, "warn")])
-def test_gpu_without_a_driver_is_said_with_its_slot(asked: bool, status: str) -> None:
-    found = check_gpu(silent("no_library"), CARD_ONLY, asked=asked)
-    assert found.status == status
-    assert "0000:01:00.0, without a driver" in found.seen
+def test_gpu_whose_driver_is_silent_is_told_by_its_cause(asked: bool, status: str) -> None:
+    """The causes themselves are those of `inv gpu`: see tests/gpu/test_cause.py."""
+    found = silent(12, CARD_ONLY, asked=asked)
+    assert (found.status, "0000:01:00.0, without a driver" in found.seen) == (status, True)
     assert "install NVIDIA's driver" in found.next
-
-
-@pytest.mark.parametrize(
-    ("problem", "host", "remedy"),
-    [
-        ("not_loaded", CARD_ONLY, "modprobe nvidia"),
-        ("mismatch", LOADED, "reboot"),
-        ("no_permission", LOADED, "/dev/nvidia*"),
-        ("other", LOADED, "nvidia-smi"),
-        ("no_library", GpuHost(nodes=True, wsl=True), "/usr/lib/wsl/lib"),
-        ("no_library", GpuHost(nodes=True, in_container=True), "make the container anew"),
-        ("lost", GpuHost(nodes=True, in_container=True), "make the container anew"),
-    ],
-)
-def test_gpu_whose_driver_is_silent_is_told_by_its_cause(
-    problem: Problem, host: GpuHost, remedy: str
-) -> None:
-    found = check_gpu(silent(problem), host, asked=False)
-    assert found.status == "warn"
-    assert remedy in found.next
-
-
-def test_gpu_after_an_update_of_the_driver_shows_the_one_that_runs() -> None:
-    found = check_gpu(silent("mismatch"), LOADED, asked=True)
-    assert "580.65.06" in found.why
 
 
 def test_gpu_library_without_a_gpu_is_said() -> None:
     """A cluster's login node has the library, and no GPU."""
-    found = check_gpu(silent("not_loaded"), NOTHING, asked=False)
-    assert (found.status, "no GPU shows" in found.seen) == ("warn", True)
+    assert silent(9, NOTHING, asked=False).status == "warn"
 
 
-@pytest.mark.parametrize(
-    ("gpus", "words"), [((), "knows no GPU"), ((H200, LOST), "GPU 3: GPU is lost")]
-)
-def test_gpu_that_is_lost_or_hidden_is_said(gpus: tuple[GpuModel, ...], words: str) -> None:
-    found = check_gpu(driver(*gpus), LOADED, asked=True)
-    assert (found.status, words in found.seen) == ("fail", True)
+def test_gpu_that_is_hidden_is_said() -> None:
+    (found,) = check()
+    assert (found.status, "knows no GPU" in found.seen) == ("fail", True)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_gpu_has_the_verdict_of_inv_gpu(asked: bool) -> None:
+    hot = replace(L4, clock_event_reasons=["sw_thermal_slowdown"])
+    found = check(H200, hot, LOST, asked=asked)
+    assert [(f.status, f.seen.partition(":")[0]) for f in found] == [
+        ("warn", "GPU 1"),
+        ("fail", "GPU 3"),
+    ]
+
+
+def test_gpu_without_code_in_the_wheel_has_a_line_of_its_own() -> None:
+    assert [f.status for f in check(V100)] == ["ok"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +106,7 @@ def test_driver_that_is_not_there_is_not_judged() -> None:
     ("gpus", "status"),
     [((H200, L4), "ok"), ((V100,), "fail"), ((H200, V100), "warn"), ((H200, LOST), "ok")],
 )
-def test_architecture_of_each_gpu_is_in_the_wheel(gpus: tuple[GpuModel, ...], status: str) -> None:
+def test_architecture_of_each_gpu_is_in_the_wheel(gpus: tuple[Gpu, ...], status: str) -> None:
     found = check_architecture(gpus)
     assert found is not None
     assert found.status == status

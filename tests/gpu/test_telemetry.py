@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.gpu.fields import CLOCK_REASONS
 from lab.gpu.telemetry import (
-    REASONS,
     Reader,
     Sample,
     Watch,
@@ -325,7 +325,7 @@ def disturbance(samples: list[Sample], begin: float, end: float, **settings: Any
     ],
 )
 def test_heat_and_power_brake_disturb_but_a_power_cap_does_not(name: str, disturbs: bool) -> None:
-    bit = next(bit for bit, known in REASONS.items() if known == name)
+    bit = next(bit for bit, known in CLOCK_REASONS.items() if known == name)
     assert disturbance(sampled(2000, reasons=bit), 0, 1) == ("throttled" if disturbs else None)
 
 
@@ -386,7 +386,7 @@ def test_process_that_is_seen_beside_ours_is_told_by_its_number() -> None:
 
 
 def test_reasons_have_the_bits_of_both_generations_of_names() -> None:
-    for bit, name in REASONS.items():
+    for bit, name in CLOCK_REASONS.items():
         words = "".join(word.capitalize() for word in name.split("_"))
         for prefix in ("nvmlClocksEventReason", "nvmlClocksThrottleReason"):
             assert getattr(pynvml, prefix + words) == bit
@@ -395,7 +395,7 @@ def test_reasons_have_the_bits_of_both_generations_of_names() -> None:
 @given(st.lists(st.integers(0, 0x7FF)))
 def test_reasons_are_named_if_they_were_on_at_least_once(bits: list[int]) -> None:
     names = reason_names(bits)
-    for bit, name in REASONS.items():
+    for bit, name in CLOCK_REASONS.items():
         assert (name in names) == (bit != 0x1 and any(number & bit for number in bits))
     assert any(name.startswith("0x") for name in names) == any(number & 0x600 for number in bits)
 

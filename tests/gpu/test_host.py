@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.doctor.gpu_host import GpuHost, parse_module_version, read_gpu_host
+from lab.gpu.host import GpuHost, parse_module_version, read_gpu_host
 
 CLOSED = """NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 2024
 GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)

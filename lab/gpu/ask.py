@@ -1,0 +1,132 @@
+"""Asks NVML about one GPU; a value that it does not give is missing, with its reason."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from lab.gpu.fields import Call, Field
+
+# What an error code of nvml.h says of one value. Of a whole GPU only those in `CONDITIONS` do.
+REASONS = {
+    3: "not_supported",
+    4: "no_permission",
+    6: "not_supported",  # "not found": no such link, instance or sample on this GPU
+    8: "insufficient_power",
+    10: "no_answer",
+    11: "irq_issue",
+    13: "too_old",
+    14: "corrupted_inforom",
+    15: "lost",
+    16: "reset_required",
+    17: "operating_system",
+    22: "not_supported",  # ECC under a vGPU
+    25: "too_old",
+    26: "not_supported",
+    28: "lost",  # "GPU not found", on a handle that was one
+}
+# Reasons that speak of the whole GPU, worst first.
+CONDITIONS = (
+    "lost",
+    "reset_required",
+    "insufficient_power",
+    "irq_issue",
+    "operating_system",
+    "corrupted_inforom",
+)
+# Here another call for the same value may know more: an argument, a function or a version that
+# this driver does not have.
+_TRY_NEXT = (2, 3, 13, 25, 26)
+
+
+def errors(nvml: Any) -> tuple[type[Exception], ...]:
+    """All that nvidia-ml-py raises by itself: its mismatch error is not one of its NVMLErrors."""
+    return (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
+
+
+def code_of(error: Exception) -> int:
+    """NVML's number for an error; its mismatch error, which has none, is 18."""
+    return int(getattr(error, "value", 18))
+
+
+class Device:
+    """One GPU, or one MIG instance, while it is read.
+
+    `calling` is the call that has not returned yet: where the GPU hangs, it is the last.
+    """
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        """Keep the handle, from an NVML that has been started."""
+        self.nvml = nvml
+        self.handle = handle
+        self.values: dict[str, Any] = {}
+        self.missing: dict[str, str] = {}
+        self.calling = ""
+        self._answers: dict[Call, tuple[Any, str]] = {}
+
+    def read(self, fields: Iterable[Field]) -> None:
+        """Read rows of the table into `values` and `missing`."""
+        for field in fields:
+            self.put(field.name, field.calls, partial(_value, field))
+
+    def put(self, name: str, calls: tuple[Call, ...], make: Callable[[Any], Any]) -> None:
+        """Read one value by the first call that this driver has.
+
+        Args:
+            name: of the value.
+            calls: to try, in this order.
+            make: makes the value of the answer; None means that there is none.
+        """
+        answer, reason = self.ask(*calls)
+        if not reason:
+            try:
+                answer = make(answer)
+            except Exception:  # a broken driver answers what nobody foresaw
+                answer = None
+        if answer is None:
+            self.missing[name] = reason or "not_supported"
+        else:
+            self.values[name] = answer
+
+    def ask(self, *calls: Call) -> tuple[Any, str]:
+        """The answer of the first call that this driver has, and why there is none."""
+        answer, reason = None, "too_old"
+        for call in calls:
+            if call not in self._answers:
+                self._answers[call] = self._call(call)
+            answer, reason = self._answers[call]
+            if reason not in ("too_old", "not_supported"):
+                break
+        return answer, reason
+
+    def _call(self, call: Call) -> tuple[Any, str]:
+        name, *arguments = call
+        function = getattr(self.nvml, name, None)
+        if function is None:
+            return None, "too_old"
+        self.calling = name
+        try:
+            return function(self.handle, *[self._constant(a) for a in arguments]), ""
+        except errors(self.nvml) as error:
+            return None, reason_of(code_of(error))
+        except Exception:  # nvidia-ml-py itself stumbles over text that is no UTF-8, for one
+            return None, "unknown"
+        finally:
+            self.calling = ""
+
+    def _constant(self, argument: Any) -> Any:
+        return getattr(self.nvml, argument) if isinstance(argument, str) else argument
+
+
+def reason_of(code: int) -> str:
+    """Why there is no value, by NVML's error code; `unknown` for the rest."""
+    return REASONS.get(code, "not_supported" if code in _TRY_NEXT else "unknown")
+
+
+def _value(field: Field, answer: Any) -> Any:
+    if isinstance(field.part, str):
+        answer = getattr(answer, field.part)
+    elif field.part is not None:
+        answer = answer[field.part]
+    if field.convert is not None:
+        return field.convert(answer)
+    return answer if field.scale == 1 else answer * field.scale

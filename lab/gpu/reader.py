@@ -1,0 +1,240 @@
+"""Reads all GPUs in a process of its own: `python -m lab.gpu.reader`.
+
+NVML may hang, print, or end the process that calls it; here that costs one reading. Each GPU has a
+thread, so one that hangs does not hold up the others. A line of JSON on standard output is a
+reading; the first comes by itself, a further one for each line on standard input.
+
+Nothing is imported that is not needed: this process starts for each `inv gpu`.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lab.gpu.ask import Device, code_of, errors, reason_of
+from lab.gpu.fields import FIELDS, Field
+from lab.gpu.lists import (
+    read_fans,
+    read_instances,
+    read_links,
+    read_memory_temperature,
+    read_processes,
+    read_sram,
+)
+
+# nvmlGpuTopologyLevel_t and nvmlGpuP2PStatus_t of nvml.h, the levels as nvidia-smi topo says them.
+TOPOLOGY = {0: "internal", 10: "single", 20: "multiple", 30: "hostbridge", 40: "node", 50: "system"}
+_P2P = {"peer_read": 0, "nvlink": 2}  # nvmlGpuP2PCapsIndex_t
+# The start of the driver takes seconds for each GPU where persistence mode is off.
+_START_TIMES = 6
+_MOST_GPUS = 64
+_TIMEOUT = 10  # NVML_ERROR_TIMEOUT
+
+
+class Reader:
+    """NVML, started once, and the threads that ask it."""
+
+    def __init__(self, nvml: Any, *, deadline_s: float, slow: bool) -> None:
+        """Keep what to ask with.
+
+        Args:
+            nvml: nvidia-ml-py.
+            deadline_s: how long the calls of one GPU may take together.
+            slow: read the values too whose calls take 20 ms and more.
+        """
+        self._nvml = nvml
+        self._deadline_s = deadline_s
+        self._fields: Sequence[Field] = tuple(f for f in FIELDS if slow or not f.slow)
+        self._missing = {f.name: "not_asked" for f in FIELDS if f.slow and not slow}
+        self._hung: dict[int, tuple[threading.Thread, Device]] = {}
+        self._started = False
+
+    def read(self) -> dict[str, Any]:
+        """One reading of everything."""
+        begin = time.monotonic()
+        if not self._started:
+            code = self._within(self._deadline_s * _START_TIMES, self._call_for_code("nvmlInit"))
+            if code:
+                return _trouble(code, "nvmlInit")
+            self._started = True
+        system: dict[str, Any] = {}
+        code = self._within(self._deadline_s, lambda: self._read_system(system))
+        if code:
+            return {**_trouble(code, "nvmlDeviceGetCount"), **system}
+        devices = self._read_all(system.pop("count"))
+        topology: list[dict[str, Any]] = []
+        self._within(self._deadline_s, lambda: self._read_topology(devices, topology))
+        gpus = [self._finish(index, device) for index, device in enumerate(devices)]
+        return {
+            "answers": True, **system, "library": library(), "gpus": gpus,
+            "topology": list(topology), "took_s": time.monotonic() - begin,
+        }  # fmt: skip
+
+    def _within(self, seconds: float, function: Callable[[], int]) -> int:
+        """The code that a function returns, or that of a time-out where it does not by then."""
+        outcome: list[int] = []
+        _in_thread(lambda: outcome.append(function())).join(seconds)
+        return outcome[0] if outcome else _TIMEOUT
+
+    def _call_for_code(self, name: str) -> Callable[[], int]:
+        def call() -> int:
+            try:
+                getattr(self._nvml, name)()
+            except errors(self._nvml) as error:
+                return code_of(error)
+            return 0
+
+        return call
+
+    def _read_system(self, system: dict[str, Any]) -> int:
+        """What is true of the whole machine; returns the code of an error in counting GPUs."""
+        # CUDA's is what cuda-compat's libraries claim; the driver's own version is what is judged.
+        names = {
+            "driver_version": ("nvmlSystemGetDriverVersion",),
+            "nvml_version": ("nvmlSystemGetNVMLVersion",),
+            "cuda_version": ("nvmlSystemGetCudaDriverVersion_v2", "nvmlSystemGetCudaDriverVersion"),
+        }
+        for name, calls in names.items():
+            system[name] = next(filter(None, map(self._system, calls)), None)
+        try:
+            system["count"] = min(self._nvml.nvmlDeviceGetCount(), _MOST_GPUS)
+        except errors(self._nvml) as error:
+            return code_of(error)
+        return 0
+
+    def _system(self, name: str) -> Any:
+        try:
+            answer = getattr(self._nvml, name)()
+        except Exception:  # also text that is no UTF-8
+            return None
+        return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+
+    def _read_all(self, count: int) -> list[Device]:
+        """Ask all GPUs side by side; one that still hangs from the last time is not asked
+        again."""
+        devices = []
+        threads = []
+        for index in range(count):
+            thread, device = self._hung.get(index, (None, None))
+            if thread is None or not thread.is_alive() or device is None:
+                device = Device(self._nvml, None)
+                thread = _in_thread(self._task(index, device))
+            threads.append(thread)
+            devices.append(device)
+        end = time.monotonic() + self._deadline_s
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        self._hung = {i: (t, devices[i]) for i, t in enumerate(threads) if t.is_alive()}
+        return devices
+
+    def _task(self, index: int, device: Device) -> Callable[[], None]:
+        def read() -> None:
+            device.calling = "nvmlDeviceGetHandleByIndex"
+            try:
+                device.handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+            except errors(self._nvml) as error:
+                device.missing["handle"] = reason_of(code_of(error))
+                return
+            finally:
+                device.calling = ""
+            device.missing.update(self._missing)
+            try:
+                self._read_device(device)
+            except Exception as error:  # one GPU with answers that make no sense, not all of them
+                device.missing["handle"] = "unknown"
+                device.values["detail"] = f"{type(error).__name__}: {error}"
+
+        return read
+
+    def _read_device(self, device: Device) -> None:
+        device.read(self._fields)
+        read_memory_temperature(device)
+        read_sram(device)
+        read_fans(device)
+        read_links(device)
+        instances = read_instances(device)
+        read_processes(device, instances)
+
+    def _finish(self, index: int, device: Device) -> dict[str, Any]:
+        """What was read of a GPU by now; its thread may still be at work."""
+        gpu: dict[str, Any] = {"index": index, **dict(device.values)}
+        missing = dict(device.missing)
+        handle = missing.pop("handle", "")
+        if index in self._hung:
+            gpu["detail"] = device.calling or "between two calls"
+            handle = "no_answer"
+        if handle:
+            gpu["unreadable"] = handle
+            missing.update({f.name: handle for f in FIELDS if f.name not in {*gpu, *missing}})
+        return {**gpu, "missing": missing}
+
+    def _read_topology(self, devices: list[Device], pairs: list[dict[str, Any]]) -> int:
+        """How each pair of GPUs is connected; those that hang are left out."""
+        well = [i for i, d in enumerate(devices) if d.handle is not None and i not in self._hung]
+        for position, first in enumerate(well):
+            for second in well[position + 1 :]:
+                a, b = devices[first], devices[second]
+                pair: dict[str, Any] = {"gpus": [first, second]}
+                level, reason = a.ask(("nvmlDeviceGetTopologyCommonAncestor", b.handle))
+                if not reason:
+                    pair["ancestor"] = TOPOLOGY.get(level, str(level))
+                for name, index in _P2P.items():
+                    status, reason = a.ask(("nvmlDeviceGetP2PStatus", b.handle, index))
+                    if not reason:
+                        pair[name] = status == 0
+                pairs.append(pair)
+        return 0
+
+
+def _trouble(code: int, call: str) -> dict[str, Any]:
+    import pynvml
+
+    return {
+        "answers": False, "code": code, "call": call, "detail": str(pynvml.NVMLError(code)),
+        "library": library(),
+    }  # fmt: skip
+
+
+def library() -> str:
+    """The file that NVML was loaded from; empty where none was."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            paths = [line.split(maxsplit=5)[5].strip() for line in file if "libnvidia-ml" in line]
+    except OSError:
+        return ""
+    return paths[0] if paths else ""
+
+
+def _in_thread(function: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    return thread
+
+
+def main(argv: Sequence[str]) -> None:
+    """Read at once, then for each line on standard input, and end with it.
+
+    Args:
+        argv: the deadline in seconds, and `slow` where the slow values are wanted too.
+    """
+    answers = os.dup(1)
+    with open(os.devnull, "w") as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 1)  # a stub library prints on standard output
+    import pynvml
+
+    reader = Reader(pynvml, deadline_s=float(argv[0]), slow="slow" in argv[1:])
+    with os.fdopen(answers, "w", encoding="utf-8") as out:
+        while True:
+            out.write(json.dumps(reader.read()) + "\n")
+            out.flush()
+            if not sys.stdin.readline():
+                break
+    os._exit(0)  # a call that hangs would hold up an ordinary end
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

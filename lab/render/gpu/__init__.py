@@ -1,0 +1,1 @@
+"""The GPUs for people and for scrapers."""
