@@ -14,6 +14,7 @@ import pytest
 
 from tests.fakes import entered_by_all as entered_by_all  # a fixture, as the next
 from tests.fakes import programs as programs
+from tests.nvml.library import Driver, build, has_compiler
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,6 +32,8 @@ NEEDS = {
     "cluster": ("a Slurm cluster", lambda: _answers("sinfo", "--noheader")),
     "gpu": ("an NVIDIA GPU", lambda: _answers("nvidia-smi", "-L")),
     "root": ("root", lambda: os.geteuid() == 0),
+    "driver": ("gcc and Debian's libcjson-dev", has_compiler),
+    "terminal": ("tmux", lambda: shutil.which("tmux") is not None),
 }
 # Nobody can give CI a GPU; anything else that it lacks is a fault of CI.
 MAY_LACK_IN_CI = {"gpu"}
@@ -159,6 +162,25 @@ class CommandLine:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, env=self.variables(**env), cwd=self.root, start_new_session=True,
         )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulated NVIDIA driver, compiled once."""
+    return build(tmp_path_factory.mktemp("nvml"))
+
+
+MakeDriver = Callable[..., Driver]
+
+
+@pytest.fixture
+def make_driver(nvml_library: Path, tmp_path: Path) -> MakeDriver:
+    """Puts a scenario behind the simulated driver; its variables go to what is to see it."""
+
+    def make(scenario: dict[str, object], library: Path = nvml_library) -> Driver:
+        return Driver(library, scenario, tmp_path / "driver")
+
+    return make
 
 
 @pytest.fixture(scope="session")

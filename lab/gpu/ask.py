@@ -61,12 +61,15 @@ class Device:
         self.values: dict[str, Any] = {}
         self.missing: dict[str, str] = {}
         self.calling = ""
-        self._answers: dict[Call, tuple[Any, str]] = {}
 
     def read(self, fields: Iterable[Field]) -> None:
-        """Read rows of the table into `values` and `missing`."""
+        """Read rows of the table into `values` and `missing`; a call of several rows is made
+        once."""
+        answers: dict[tuple[Call, ...], tuple[Any, str]] = {}
         for field in fields:
-            self.put(field.name, field.calls, partial(_value, field))
+            if field.calls not in answers:
+                answers[field.calls] = self.ask(*field.calls)
+            self._keep(field.name, answers[field.calls], partial(_value, field))
 
     def put(self, name: str, calls: tuple[Call, ...], make: Callable[[Any], Any]) -> None:
         """Read one value by the first call that this driver has.
@@ -76,7 +79,10 @@ class Device:
             calls: to try, in this order.
             make: makes the value of the answer; None means that there is none.
         """
-        answer, reason = self.ask(*calls)
+        self._keep(name, self.ask(*calls), make)
+
+    def _keep(self, name: str, answered: tuple[Any, str], make: Callable[[Any], Any]) -> None:
+        answer, reason = answered
         if not reason:
             try:
                 answer = make(answer)
@@ -91,9 +97,7 @@ class Device:
         """The answer of the first call that this driver has, and why there is none."""
         answer, reason = None, "too_old"
         for call in calls:
-            if call not in self._answers:
-                self._answers[call] = self._call(call)
-            answer, reason = self._answers[call]
+            answer, reason = self._call(call)
             if reason not in ("too_old", "not_supported"):
                 break
         return answer, reason

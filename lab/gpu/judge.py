@@ -24,6 +24,7 @@ _DEGRADED_LIMIT = 0.98
 _HOT_WITHOUT_FAN_C = 80
 # Each generation of PCIe carries twice as much as the one before (PCI-SIG).
 _PCIE_FACTOR = 2.0
+_MOST_GENERATION = 32  # more is what a broken driver says
 
 _DMESG = "sudo dmesg | grep -i xid"
 _WORST: tuple[Verdict, ...] = ("fail", "warn", "ok")
@@ -192,7 +193,7 @@ def _link(gpu: Gpu) -> Iterator[Finding]:
 
 def _lanes(generation: int | None, width: int | None) -> float:
     """What a link carries, in lanes of the first generation."""
-    return float(width or 0) * _PCIE_FACTOR ** ((generation or 1) - 1)
+    return float(width or 0) * _PCIE_FACTOR ** (min(generation or 1, _MOST_GENERATION) - 1)
 
 
 def _memory(gpu: Gpu) -> Iterator[Finding]:

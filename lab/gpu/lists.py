@@ -140,7 +140,8 @@ def read_processes(device: Device, instances: list[Device]) -> None:
     for kind, name in _PROCESS_KINDS.items():
         for asked in (device, *instances):
             answer, why = asked.ask(
-                (f"nvmlDeviceGet{name}RunningProcesses",),
+                # By their versions: without one nvidia-ml-py gives up where the newest is missing.
+                (f"nvmlDeviceGet{name}RunningProcesses_v3",),
                 (f"nvmlDeviceGet{name}RunningProcesses_v2",),  # drivers before 510
             )
             reason = reason or (why if kind == "compute" and asked is device else "")

@@ -88,4 +88,4 @@ class Driver:
 
 
 def has_compiler() -> bool:
-    return shutil.which("gcc") is not None
+    return shutil.which("gcc") is not None and Path("/usr/include/cjson/cJSON.h").exists()
