@@ -321,8 +321,11 @@ def plan(where: Wish | None, words: list[str], show: Show, say: Say) -> list[str
 
 def _launch(where: Wish, words: list[str], show: Show, say: Say, *, dry_run: bool) -> Launch:
     kept = like_typed(words, ("--engine", "--image", "--output"))
+    ours = ["--dry-run"]
     if not show.watch:  # shown here, with the width and the colours of this terminal
-        kept = [word for word in kept if word not in ("--json", "--prometheus", "--details")]
+        ours += ["--json", "--prometheus", "--details"]
+    kept = [word for word in kept if word not in ours]
+    if not show.watch:
         kept.append("--json")
     choice = chosen(where)
     if where.image is None and not is_there(choice.engine, own_image("cuda")):

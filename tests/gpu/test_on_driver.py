@@ -219,7 +219,9 @@ def test_crash_of_the_driver_is_no_traceback(gpu: Gpu) -> None:
 
 
 def test_only_shows_the_gpus_that_are_named(gpu: Gpu) -> None:
-    found = report(gpu(scenarios.sick(), "--json", "--only", "7,GPU-5f7c1a2e-0000-4000-8000-000000000002"))
+    found = report(
+        gpu(scenarios.sick(), "--json", "--only", "7,GPU-5f7c1a2e-0000-4000-8000-000000000002")
+    )
     assert [g.index for g in found.gpus] == [2, 7]
     assert found.gpus[1].reasons[0].name == "odd_power_limit_w"  # odd among all, not these two
     result = gpu(scenarios.sick(), "--only", "7")
@@ -333,5 +335,3 @@ def test_nothing_of_torch_is_loaded(gpu: Gpu) -> None:
     loaded = {line.rpartition("|")[2].strip() for line in result.err.splitlines()}
     assert "lab.gpu.read" in loaded
     assert not {"torch", "numpy", "psutil", "matplotlib"} & loaded
-
-

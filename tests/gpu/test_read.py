@@ -83,7 +83,9 @@ def test_every_value_of_a_gpu_is_read(read: Read) -> None:
             pytest.approx(expected) if isinstance(expected, float) else expected
         ), name
     # A Hopper retires no pages: rows are remapped instead.
-    assert set(gpu.missing) == {f"retired_pages_{n}" for n in ("single_bit", "double_bit", "pending")}
+    assert set(gpu.missing) == {
+        f"retired_pages_{n}" for n in ("single_bit", "double_bit", "pending")
+    }
     assert set(gpu.missing.values()) == {"not_supported"}
 
 

@@ -20,17 +20,20 @@ typedef struct Counter { char function[80]; int gpu; long calls; struct Counter 
 static Counter *counters;
 static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
 
+/* Named by the environment; or beside the library; or where a container has it, since what an engine
+ * runs in a container later on does not get the variables of a CDI specification. */
 static const char *file_name(void) {
+  static const char *mounted = "/run/nvml/scenario.json";
   static char beside[4096];
   const char *named = getenv("NVML_SCENARIO");
   if (named && *named) return named;
   Dl_info self;
-  if (!dladdr((void *)file_name, &self) || !self.dli_fname) return NULL;
+  if (!dladdr((void *)file_name, &self) || !self.dli_fname) return mounted;
   snprintf(beside, sizeof beside, "%s", self.dli_fname);
   char *slash = strrchr(beside, '/');
-  if (!slash) return NULL;
+  if (!slash) return mounted;
   snprintf(slash + 1, sizeof beside - (size_t)(slash + 1 - beside), "scenario.json");
-  return beside;
+  return access(beside, R_OK) ? mounted : beside;
 }
 
 static char *contents(const char *name) {

@@ -7,34 +7,25 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CommandLine
+from tests.nvml.cdi import skip_beside_others, specification
 
 pytestmark = [pytest.mark.container, pytest.mark.root]
 
-SPEC = Path("/etc/cdi/pytorch-lab-test.yaml")
-STAND_IN = """\
-cdiVersion: "0.6.0"
-kind: nvidia.com/gpu
-devices:
-  - name: all
-    containerEdits:
-      deviceNodes:
-        - {path: /dev/nvidia-stand-in, hostPath: /dev/null, permissions: rw}
-      env: [LAB_STAND_IN=here]
-"""
+STAND_IN = {
+    "deviceNodes": [{"path": "/dev/nvidia-stand-in", "hostPath": "/dev/null", "permissions": "rw"}],
+    "env": ["LAB_STAND_IN=here"],
+}
 
 
 @pytest.fixture
 def no_gpu() -> None:
-    if list(Path("/etc/cdi").glob("*")) or list(Path("/var/run/cdi").glob("*")):
-        pytest.skip("this machine has CDI specifications of its own")
+    skip_beside_others()
 
 
 @pytest.fixture
-def stand_in(no_gpu: None) -> Iterator[None]:
-    SPEC.parent.mkdir(parents=True, exist_ok=True)
-    SPEC.write_text(STAND_IN)
-    yield
-    SPEC.unlink()
+def stand_in() -> Iterator[None]:
+    with specification(STAND_IN):
+        yield
 
 
 @pytest.fixture

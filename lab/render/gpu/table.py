@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _GIB = 1 << 30
 # In a narrow terminal these go first, the last of them first of all.
-_NARROW = (("pcie", 100), ("name", 60))
+_NARROW = (("pcie", 100), ("name", 72), ("clock", 62))
 
 
 def gpu_text(

@@ -35,7 +35,9 @@ class Screen:
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(highlight=False, markup=False, emoji=False)
+        # Not by COLUMNS and LINES, which say what the window was when somebody exported them.
+        environ = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+        console = Console(highlight=False, markup=False, emoji=False, _environ=environ)
         self._live = Live(console=console, screen=True, auto_refresh=False)
         signal.signal(signal.SIGWINCH, lambda number, frame: self._wake.set())
         # A shell that closes, or `kill`, leaves the terminal as clean as Ctrl-C does.
