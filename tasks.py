@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # `invoke TASK` with an invoke of the user's own is the same as `./inv TASK`: the runner's own
 # environment has what lab imports, at the versions of the lock.
-_IS_COMMAND = Path(sys.argv[0]).name in ("inv", "invoke", "__main__.py")
+_IS_COMMAND = Path(sys.argv[0]).name in ("inv", "invoke", "__main__.py", "command_line.py")
 if _IS_COMMAND and "LAB_RUNNER" not in os.environ:
     _inv = str(Path(__file__).with_name("inv"))
     os.execv(_inv, [_inv, *sys.argv[1:]])
@@ -531,9 +531,13 @@ def gpu(
         say=say,
     )
     if dry_run:
-        _show_plan(gpu_command.plan(where, words, show, say), json=json, output=output)
+        from lab.gpu_elsewhere import plan
+
+        _show_plan(plan(where, words, show, say), json=json, output=output)
     elif where is not None:
-        _end(gpu_command.elsewhere(where, words, show, tell))
+        from lab.gpu_elsewhere import elsewhere
+
+        _end(elsewhere(where, words, show, tell))
     else:
         _end(gpu_command.run(order, show, tell))
 

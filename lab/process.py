@@ -5,11 +5,12 @@ import select
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from lab.errors import LabError
 
@@ -241,12 +242,7 @@ class Conversation:
             EOFError: it has ended.
         """
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], timeout_s)[0]:
-            return None
-        line = self._process.stdout.readline()
-        if not line.endswith("\n"):
-            raise EOFError
-        return line.rstrip("\n")
+        return _answer(self._process.stdout, timeout_s)
 
     def kill(self) -> None:
         """End it at once."""
@@ -274,3 +270,97 @@ class Conversation:
         words = self._stderr.read()
         self._stderr.close()
         return Finished(argv=self._argv, code=code, stdout="", stderr=words)
+
+
+def _answer(stream: IO[str], timeout_s: float) -> str | None:
+    """The next line of a stream, where it begins within a time.
+
+    Raises:
+        EOFError: the stream has ended.
+    """
+    if not select.select([stream], [], [], timeout_s)[0]:
+        return None
+    line = stream.readline()
+    if not line.endswith("\n"):
+        raise EOFError
+    return line.rstrip("\n")
+
+
+class Fork:
+    """A part of this program in a process of its own, which has imported all that we have.
+
+    It is spoken to as a Conversation is. Only for a process without threads: what another thread
+    holds at that moment is held for ever in the copy.
+    """
+
+    def __init__(self, body: Callable[[IO[str], IO[str]], None]) -> None:
+        """Start it.
+
+        Args:
+            body: what it does, with what it reads and what it writes; the process ends with it.
+        """
+        asked, ask = os.pipe()
+        answered, answer = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(ask)
+            os.close(answered)
+            self._be(body, asked, answer)
+        os.close(asked)
+        os.close(answer)
+        self._in = os.fdopen(ask, "w", encoding="utf-8")
+        self._out = os.fdopen(answered, encoding="utf-8")
+
+    def _be(self, body: Callable[[IO[str], IO[str]], None], asked: int, answer: int) -> NoReturn:
+        """The copy's whole life: it never returns to what the original was doing."""
+        code = 1
+        try:
+            os.setsid()  # Ctrl-C is the original's alone
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for standard in (0, 1, 2):
+                os.dup2(nothing, standard)
+            with (
+                os.fdopen(asked, encoding="utf-8") as told,
+                os.fdopen(answer, "w", encoding="utf-8") as say,
+            ):
+                body(told, say)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def tell(self, line: str) -> None:
+        """Write it a line; one that has ended already hears nothing."""
+        with suppress(BrokenPipeError):
+            self._in.write(line + "\n")
+            self._in.flush()
+
+    def answer(self, timeout_s: float) -> str | None:
+        """The next line, as that of a Conversation.
+
+        Raises:
+            EOFError: it has ended.
+        """
+        return _answer(self._out, timeout_s)
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+
+    def end(self, patience_s: float = 10) -> Finished:
+        """Let go of it, and return how it ended, as that of a Conversation does."""
+        with suppress(OSError):
+            self._in.close()
+        self._out.close()
+        end = time.monotonic() + patience_s
+        killed = False
+        while (found := os.waitpid(self._pid, os.WNOHANG))[0] == 0:
+            if time.monotonic() > end:
+                if killed:
+                    return _not_finished((), -signal.SIGKILL, "it hangs in the kernel")
+                self.kill()
+                killed, end = True, time.monotonic() + patience_s
+            time.sleep(0.001)
+        code = os.waitstatus_to_exitcode(found[1])
+        return _not_finished((), code, f"exit code {code}")

@@ -8,7 +8,8 @@ from lab.doctor.checks import all_checks
 from lab.doctor.deadline import run_checks
 from lab.doctor.facts import Wish, gather
 from lab.engines.choose import check_words
-from lab.gpu.read import Snapshot, read_gpus
+from lab.gpu.read import read_gpus
+from lab.gpu.snapshot import Snapshot
 from lab.records.doctor import DoctorReport, make_report
 
 # Docker and Podman that both hang are given up after 20 s each; their plugins are asked after that.

@@ -10,8 +10,8 @@ from lab.doctor.deadline import start
 from lab.engines.choose import gpu_access
 from lab.engines.probe import EngineState, probe_engine
 from lab.gpu.host import GpuHost, read_gpu_host
-from lab.gpu.read import Snapshot
 from lab.gpu.report import make_report
+from lab.gpu.snapshot import Snapshot
 from lab.locks.install import PYTHON, uv_program
 from lab.process import Finished, run
 from lab.records.gpu import Gpu

@@ -16,7 +16,7 @@ from lab.gpu.compatibility import (
 )
 from lab.gpu.host import GpuHost
 from lab.gpu.judge import capability_of
-from lab.gpu.read import Snapshot
+from lab.gpu.snapshot import Snapshot
 from lab.records.doctor import Finding, Status
 from lab.records.gpu import Gpu
 

@@ -5,37 +5,7 @@ from functools import partial
 from typing import Any
 
 from lab.gpu.fields import Call, Field
-
-# What an error code of nvml.h says of one value. Of a whole GPU only those in `CONDITIONS` do.
-REASONS = {
-    3: "not_supported",
-    4: "no_permission",
-    6: "not_supported",  # "not found": no such link, instance or sample on this GPU
-    8: "insufficient_power",
-    10: "no_answer",
-    11: "irq_issue",
-    13: "too_old",
-    14: "corrupted_inforom",
-    15: "lost",
-    16: "reset_required",
-    17: "operating_system",
-    22: "not_supported",  # ECC under a vGPU
-    25: "too_old",
-    26: "not_supported",
-    28: "lost",  # "GPU not found", on a handle that was one
-}
-# Reasons that speak of the whole GPU, worst first.
-CONDITIONS = (
-    "lost",
-    "reset_required",
-    "insufficient_power",
-    "irq_issue",
-    "operating_system",
-    "corrupted_inforom",
-)
-# Here another call for the same value may know more: an argument, a function or a version that
-# this driver does not have.
-_TRY_NEXT = (2, 3, 13, 25, 26)
+from lab.gpu.reasons import reason_of
 
 
 def errors(nvml: Any) -> tuple[type[Exception], ...]:
@@ -51,7 +21,8 @@ def code_of(error: Exception) -> int:
 class Device:
     """One GPU, or one MIG instance, while it is read.
 
-    `calling` is the call that has not returned yet: where the GPU hangs, it is the last.
+    `calling` is the call that has not returned yet: where the GPU hangs, it is the last. `finished`
+    says that everything was asked.
     """
 
     def __init__(self, nvml: Any, handle: Any) -> None:
@@ -61,6 +32,7 @@ class Device:
         self.values: dict[str, Any] = {}
         self.missing: dict[str, str] = {}
         self.calling = ""
+        self.finished = False
 
     def read(self, fields: Iterable[Field]) -> None:
         """Read rows of the table into `values` and `missing`; a call of several rows is made
@@ -119,11 +91,6 @@ class Device:
 
     def _constant(self, argument: Any) -> Any:
         return getattr(self.nvml, argument) if isinstance(argument, str) else argument
-
-
-def reason_of(code: int) -> str:
-    """Why there is no value, by NVML's error code; `unknown` for the rest."""
-    return REASONS.get(code, "not_supported" if code in _TRY_NEXT else "unknown")
 
 
 def _value(field: Field, answer: Any) -> Any:

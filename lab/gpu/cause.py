@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from lab.gpu.host import GpuHost
-from lab.gpu.read import Snapshot
+from lab.gpu.reasons import DMESG, REMEDIES, reason_of
+from lab.gpu.snapshot import Snapshot
 
 CauseName = Literal[
     "no_gpu", "no_driver", "no_library", "container", "wsl", "jetson", "stub", "not_loaded",
@@ -15,40 +16,6 @@ CauseName = Literal[
 
 _IN_LAB = "on the host ./inv stop, then ./inv lab --device cuda; by hand docker run --gpus all"
 _INSTALL = "install NVIDIA's driver, 580 or newer (Ubuntu: sudo ubuntu-drivers install); reboot"
-_DMESG = "sudo dmesg | grep -i -e nvrm -e xid"
-
-# What is done about an error that NVML gives for a whole machine or a whole GPU.
-REMEDIES = {
-    "insufficient_power": (
-        "its power cables do not deliver what it needs",
-        "shut down, and connect every auxiliary power plug of the GPU",
-    ),
-    "irq_issue": (
-        "the kernel does not get its interrupts",
-        f"{_DMESG}; reboot; update the BIOS if it stays",
-    ),
-    "corrupted_inforom": (
-        "the GPU's own store of settings and error counts is damaged",
-        "reboot; if it stays, have the GPU replaced",
-    ),
-    "lost": (
-        "it fell off the bus (XID 79): heat, power, or a loose or broken card or riser",
-        f"{_DMESG}; switch the machine off and on; if it comes again, reseat or replace the GPU",
-    ),
-    "reset_required": (
-        "after an error it works again only when it is reset",
-        "end its programs, then sudo nvidia-smi --gpu-reset -i {index}; or reboot",
-    ),
-    "operating_system": (
-        "the operating system or a control group blocks the driver",
-        f"{_DMESG}; see the limits of the job or the container (device cgroup)",
-    ),
-    "no_answer": (
-        "the driver hangs in this call",
-        f"{_DMESG}; end the GPU's programs; if it stays, reboot",
-    ),
-    "unknown": ("the driver answers with an error that it does not explain", f"{_DMESG}; reboot"),
-}
 
 
 class Cause(NamedTuple):
@@ -114,7 +81,7 @@ def _nothing_known(snapshot: Snapshot, host: GpuHost) -> Cause:
     return Cause(
         "no_gpu", f"Driver {snapshot.driver_version} answers, but knows no GPU.",
         "none is on the bus, or none is this job's (Slurm: --gpus)",
-        f"{_DMESG}; lspci | grep -i nvidia",
+        f"{DMESG}; lspci | grep -i nvidia",
     )  # fmt: skip
 
 
@@ -226,7 +193,7 @@ def _lost(snapshot: Snapshot, host: GpuHost, seen: str) -> Cause:
         )  # fmt: skip
     return Cause(
         "other", "NVIDIA's driver does not start.", seen,
-        f"{_DMESG}; sudo modprobe nvidia_uvm; reboot",
+        f"{DMESG}; sudo modprobe nvidia_uvm; reboot",
     )  # fmt: skip
 
 
@@ -248,8 +215,6 @@ def _too_old(snapshot: Snapshot, host: GpuHost, seen: str) -> Cause:
 
 
 def _other(snapshot: Snapshot, host: GpuHost, seen: str) -> Cause:
-    from lab.gpu.ask import reason_of
-
     why, remedy = REMEDIES.get(reason_of(snapshot.code), REMEDIES["unknown"])
     remedy = remedy.replace("-i {index}", "").replace("  ", " ")
     return Cause("other", "NVIDIA's driver answers with an error.", f"{why}; {seen}", remedy)

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from lab.gpu.ask import CONDITIONS
-from lab.gpu.cause import REMEDIES
 from lab.gpu.compatibility import architecture_for
 from lab.gpu.load import is_busy, is_readable
 from lab.gpu.odd_one_out import find_odd
+from lab.gpu.reasons import CONDITIONS, REMEDIES
 from lab.records.doctor import Finding, Status, Verdict
 from lab.records.gpu import Gpu, Wheel
 
@@ -26,7 +25,6 @@ _HOT_WITHOUT_FAN_C = 80
 _PCIE_FACTOR = 2.0
 _MOST_GENERATION = 32  # more is what a broken driver says
 
-_DMESG = "sudo dmesg | grep -i xid"
 _WORST: tuple[Verdict, ...] = ("fail", "warn", "ok")
 
 

@@ -3,13 +3,18 @@
 import ctypes
 from typing import Any
 
-from lab.gpu.ask import Device, reason_of
+from lab.gpu.ask import Device
 from lab.gpu.fields import FIELDS, Call
 from lab.gpu.owners import owner
+from lab.gpu.reasons import reason_of
 
 _MOST_LINKS, _MOST_FANS, _MOST_INSTANCES = 36, 32, 64  # the first is nvml.h's own bound
 _NO_INSTANCE = 0xFFFFFFFF
 _REMOTE = {0: "gpu", 1: "ibm_npu", 2: "switch"}
+# NVML_NVLINK_VERSION_* of nvml.h.
+_LINK_VERSIONS = {
+    1: "1.0", 2: "2.0", 3: "2.2", 4: "3.0", 5: "3.1", 6: "4.0", 7: "5.0", 8: "6.0",
+}  # fmt: skip
 _LINK_ERRORS = {"replay": 0, "recovery": 1, "crc_flit": 2, "crc_data": 3}
 _PROCESS_KINDS = {"compute": "Compute", "graphics": "Graphics", "mps": "MPSCompute"}
 _INSTANCE_FIELDS = tuple(
@@ -74,7 +79,7 @@ def _link(device: Device, number: int, active: bool) -> dict[str, Any]:
     link: dict[str, Any] = {"link": number, "active": active}
     version, reason = device.ask(("nvmlDeviceGetNvLinkVersion", number))
     if not reason:
-        link["version"] = version
+        link["version"] = _LINK_VERSIONS.get(version, str(version))
     if not active:
         return link
     remote, reason = device.ask(("nvmlDeviceGetNvLinkRemoteDeviceType", number))

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from statistics import median
 from typing import Any, NamedTuple
 
 from lab.gpu.load import is_busy
@@ -106,6 +105,8 @@ def _fewer_links(gpu: Gpu, expected: int) -> Finding:
 
 
 def _slower_or_hotter(gpu: Gpu, group: list[Gpu]) -> list[Finding]:
+    from statistics import median  # with its fractions and decimals it takes as long as all else
+
     busy = [other for other in group if is_busy(other)]
     if len(busy) < _LEAST_BUSY or gpu not in busy:
         return []

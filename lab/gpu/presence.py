@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from lab.gpu.read import Snapshot, read_gpus
+from lab.gpu.read import read_gpus
+from lab.gpu.snapshot import Snapshot
 
 _DEADLINE_S = 2.0
 REMEDY = "make the lab anew: ./inv stop, then ./inv lab; what is saved in the work folder stays"

@@ -1,7 +1,7 @@
-"""Reads all GPUs in a process of its own: `python -m lab.gpu.reader`.
+"""Reads all GPUs in a process of its own: a fork, or `python -m lab.gpu.reader`.
 
-NVML may hang, print, or end the process that calls it; here that costs one reading. Each GPU has a
-thread, so one that hangs does not hold up the others. A line of JSON on standard output is a
+NVML may hang, print, or end the process that calls it; here that costs one reading, and a GPU that
+hangs does not hold up the others. A line of JSON on standard output is a
 reading; the first comes by itself, a further one for each line on standard input.
 
 Nothing is imported that is not needed: this process starts for each `inv gpu`.
@@ -12,10 +12,11 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import IO, Any
 
-from lab.gpu.ask import Device, code_of, errors, reason_of
+from lab.gpu.ask import Device, code_of, errors
 from lab.gpu.fields import FIELDS, Field
 from lab.gpu.lists import (
     read_fans,
@@ -25,6 +26,7 @@ from lab.gpu.lists import (
     read_processes,
     read_sram,
 )
+from lab.gpu.reasons import reason_of
 
 # nvmlGpuTopologyLevel_t and nvmlGpuP2PStatus_t of nvml.h, the levels as nvidia-smi topo says them.
 TOPOLOGY = {0: "internal", 10: "single", 20: "multiple", 30: "hostbridge", 40: "node", 50: "system"}
@@ -32,11 +34,13 @@ _P2P = {"peer_read": 0, "nvlink": 2}  # nvmlGpuP2PCapsIndex_t
 # The start of the driver takes seconds for each GPU where persistence mode is off.
 _START_TIMES = 6
 _MOST_GPUS = 64
+# A GPU that takes longer is slow: eight simulated ones take 1 ms each.
+_NEXT_S = 0.02
 _TIMEOUT = 10  # NVML_ERROR_TIMEOUT
 
 
 class Reader:
-    """NVML, started once, and the threads that ask it."""
+    """NVML, started once, and what asks it."""
 
     def __init__(self, nvml: Any, *, deadline_s: float, slow: bool) -> None:
         """Keep what to ask with.
@@ -50,7 +54,7 @@ class Reader:
         self._deadline_s = deadline_s
         self._fields: Sequence[Field] = tuple(f for f in FIELDS if slow or not f.slow)
         self._missing = {f.name: "not_asked" for f in FIELDS if f.slow and not slow}
-        self._hung: dict[int, tuple[threading.Thread, Device]] = {}
+        self._hung: dict[int, Device] = {}
         self._started = False
 
     def read(self) -> dict[str, Any]:
@@ -114,41 +118,51 @@ class Reader:
         return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
     def _read_all(self, count: int) -> list[Device]:
-        """Ask all GPUs side by side; one that still hangs from the last time is not asked
-        again."""
-        devices = []
-        threads = []
-        for index in range(count):
-            thread, device = self._hung.get(index, (None, None))
-            if thread is None or not thread.is_alive() or device is None:
-                device = Device(self._nvml, None)
-                thread = _in_thread(self._task(index, device))
-            threads.append(thread)
-            devices.append(device)
+        """Ask all GPUs: one after the other, which is quickest for quick ones, since threads that
+        make many short calls hinder each other; beside a slow one another thread takes the next.
+
+        One that still hangs from the last time is not asked again.
+        """
+        devices = [self._hung.get(index) or Device(self._nvml, None) for index in range(count)]
+        waiting = deque(index for index in range(count) if index not in self._hung)
+        ended = threading.Semaphore(0)
+
+        def work() -> None:
+            while waiting:
+                try:
+                    index = waiting.popleft()
+                except IndexError:  # another thread was quicker
+                    return
+                self._read_one(index, devices[index])
+                ended.release()
+
         end = time.monotonic() + self._deadline_s
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        self._hung = {i: (t, devices[i]) for i, t in enumerate(threads) if t.is_alive()}
+        left = len(waiting)
+        while left and time.monotonic() < end:
+            if waiting:
+                _in_thread(work)
+            pause = _NEXT_S if waiting else end - time.monotonic()
+            while left and ended.acquire(timeout=max(0.0, min(pause, end - time.monotonic()))):
+                left -= 1
+        waiting.clear()
+        self._hung = {i: device for i, device in enumerate(devices) if not device.finished}
         return devices
 
-    def _task(self, index: int, device: Device) -> Callable[[], None]:
-        def read() -> None:
-            device.calling = "nvmlDeviceGetHandleByIndex"
-            try:
-                device.handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
-            except errors(self._nvml) as error:
-                device.missing["handle"] = reason_of(code_of(error))
-                return
-            finally:
-                device.calling = ""
+    def _read_one(self, index: int, device: Device) -> None:
+        device.calling = "nvmlDeviceGetHandleByIndex"
+        try:
+            device.handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+            device.calling = ""
             device.missing.update(self._missing)
-            try:
-                self._read_device(device)
-            except Exception as error:  # one GPU with answers that make no sense, not all of them
-                device.missing["handle"] = "unknown"
-                device.values["detail"] = f"{type(error).__name__}: {error}"
-
-        return read
+            self._read_device(device)
+        except errors(self._nvml) as error:
+            device.missing["handle"] = reason_of(code_of(error))
+        except Exception as error:  # one GPU with answers that make no sense, not all of them
+            device.missing["handle"] = "unknown"
+            device.values["detail"] = f"{type(error).__name__}: {error}"
+        finally:
+            device.calling = ""
+            device.finished = True
 
     def _read_device(self, device: Device) -> None:
         device.read(self._fields)
@@ -215,8 +229,27 @@ def _in_thread(function: Callable[[], None]) -> threading.Thread:
     return thread
 
 
+def serve(told: IO[str], say: IO[str], *, deadline_s: float, slow: bool) -> None:
+    """Read at once, then for each line that is told; ends the process where that ends.
+
+    Args:
+        told: lines, each of which asks for a further reading.
+        say: takes the readings, a line of JSON each.
+        deadline_s: how long the calls of one GPU may take together.
+        slow: read the slow values too.
+    """
+    import pynvml
+
+    reader = Reader(pynvml, deadline_s=deadline_s, slow=slow)
+    while True:
+        say.write(json.dumps(reader.read()) + "\n")
+        say.flush()
+        if not told.readline():
+            os._exit(0)  # a call that hangs would hold up an ordinary end
+
+
 def main(argv: Sequence[str]) -> None:
-    """Read at once, then for each line on standard input, and end with it.
+    """Read as a program.
 
     Args:
         argv: the deadline in seconds, and `slow` where the slow values are wanted too.
@@ -224,16 +257,8 @@ def main(argv: Sequence[str]) -> None:
     answers = os.dup(1)
     with open(os.devnull, "w") as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 1)  # a stub library prints on standard output
-    import pynvml
-
-    reader = Reader(pynvml, deadline_s=float(argv[0]), slow="slow" in argv[1:])
     with os.fdopen(answers, "w", encoding="utf-8") as out:
-        while True:
-            out.write(json.dumps(reader.read()) + "\n")
-            out.flush()
-            if not sys.stdin.readline():
-                break
-    os._exit(0)  # a call that hangs would hold up an ordinary end
+        serve(sys.stdin, out, deadline_s=float(argv[0]), slow="slow" in argv[1:])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from lab.gpu.cause import REMEDIES
+from lab.gpu.reasons import REMEDIES
 from lab.records.doctor import Finding
 from lab.records.gpu import Gpu, GpuReport
 

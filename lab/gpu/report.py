@@ -1,7 +1,6 @@
 """Makes a report of a snapshot: numbers that only this system knows, verdicts, notes."""
 
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from lab.gpu.compatibility import (
 from lab.gpu.cuda_order import cuda_indices
 from lab.gpu.host import in_container
 from lab.gpu.judge import judge
-from lab.gpu.read import Snapshot
+from lab.gpu.snapshot import Snapshot
 from lab.records.doctor import Verdict
 from lab.records.gpu import Gpu, GpuReport, Place, Wheel
 
@@ -37,7 +36,7 @@ def make_report(
     place: Place = "container" if in_container(root) else "host"
     return GpuReport(
         read_utc=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        place=place, host=platform.node(), verdict=worst(gpus),
+        place=place, host=os.uname().nodename, verdict=worst(gpus),
         driver_version=snapshot.driver_version, cuda_version=_dotted(snapshot.cuda_version),
         nvml_version=snapshot.nvml_version, wheel=wheel, system_memory_total_bytes=total,
         system_memory_available_bytes=available, gpus=gpus, topology=snapshot.topology,

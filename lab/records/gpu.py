@@ -35,7 +35,7 @@ class NvLink(Struct, frozen=True, kw_only=True):
 
     link: int
     active: bool
-    version: int | None = None
+    version: str | None = None
     remote: str | None = None
     """`gpu`, `switch`, `ibm_npu` or `unknown`."""
     remote_pci_bus_id: str | None = None

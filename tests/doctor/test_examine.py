@@ -13,7 +13,7 @@ import pytest
 
 from lab.doctor.examine import examine
 from lab.errors import LabError
-from lab.gpu.read import Snapshot
+from lab.gpu.snapshot import Snapshot
 from lab.records.doctor import DoctorReport, Finding
 from lab.records.gpu import Gpu
 

@@ -11,8 +11,8 @@ from lab.doctor.gpu import (
 from lab.engines.probe import EngineState
 from lab.gpu.host import GpuHost
 from lab.gpu.judge import judge
-from lab.gpu.read import Snapshot
 from lab.gpu.report import judge_wheel
+from lab.gpu.snapshot import Snapshot
 from lab.records.doctor import Finding
 from lab.records.gpu import Gpu
 

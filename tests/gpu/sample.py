@@ -4,12 +4,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lab.gpu.read import Snapshot
 from lab.gpu.report import judge_wheel
+from lab.gpu.snapshot import Snapshot
 from lab.records.gpu import Gpu, NvLink, Wheel
 
 WHEEL: Wheel = judge_wheel("580.65.06")
-LINKS = [NvLink(link=number, active=True, version=4, remote="switch") for number in range(18)]
+LINKS = [NvLink(link=number, active=True, version="4.0", remote="switch") for number in range(18)]
 # An H100 at work, as NVML tells it; a test changes what it is about.
 BUSY = Gpu(
     index=0, uuid="GPU-0", name="NVIDIA H100 80GB HBM3", compute_capability="9.0",

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.gpu.cause import REMEDIES, find_cause, library_version
+from lab.gpu.cause import find_cause, library_version
 from lab.gpu.host import GpuHost
-from lab.gpu.read import Snapshot
+from lab.gpu.reasons import REMEDIES
+from lab.gpu.snapshot import Snapshot
 
 LOADED = GpuHost(nodes=True, slots=("0000:01:00.0",), module="580.65.06")
 CARD_ONLY = GpuHost(slots=("0000:01:00.0",))

@@ -48,8 +48,9 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
 
 @st.composite
 def _gpus(draw: st.DrawFn) -> dict[str, Any]:
-    gpu = draw(st.sampled_from([*scenarios.sick()["gpus"], scenarios.consumer()["gpus"][0],
-                                scenarios.mig()["gpus"][0], scenarios.h100(busy=False)]))  # fmt: skip
+    others = (scenarios.consumer(), scenarios.mig(), scenarios.healthy(1))
+    known = [*scenarios.sick()["gpus"], *(other["gpus"][0] for other in others)]
+    gpu = draw(st.sampled_from(known))
     gpu = {key: value for key, value in gpu.items() if key != "calls"}
     for key in draw(st.lists(st.sampled_from(sorted(gpu)), max_size=6)):
         gpu[key] = draw(_VALUES)

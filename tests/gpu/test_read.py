@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,12 @@ import pynvml
 import pytest
 from msgspec.structs import asdict
 
-from lab.gpu.ask import REASONS
 from lab.gpu.fields import FIELDS
-from lab.gpu.read import Reading, Snapshot
+from lab.gpu.read import Reading
+from lab.gpu.reasons import REASONS
+from lab.gpu.snapshot import Snapshot
 from lab.records.gpu import Gpu, NvLink
-from tests.conftest import MakeDriver
+from tests.conftest import MakeDriver, wait_for
 from tests.nvml import scenarios
 from tests.nvml.library import Driver, build
 
@@ -117,9 +117,9 @@ def test_links_are_read_with_their_errors(read: Read) -> None:
     (gpu,) = read(scenario).gpus
     assert gpu.nvlinks is not None
     assert len(gpu.nvlinks) == 18
-    assert gpu.nvlinks[2] == NvLink(link=2, active=False, version=4)
+    assert gpu.nvlinks[2] == NvLink(link=2, active=False, version="4.0")
     assert gpu.nvlinks[3] == NvLink(
-        link=3, active=True, version=4, remote="switch", remote_pci_bus_id="00000000:A3:00.0",
+        link=3, active=True, version="4.0", remote="switch", remote_pci_bus_id="00000000:A3:00.0",
         replay_errors=0, recovery_errors=7, crc_flit_errors=0, crc_data_errors=0,
     )  # fmt: skip
 
@@ -275,8 +275,7 @@ def test_reader_ends_with_the_one_who_asks(
         return found.returncode == 0
 
     with Reading(deadline_s=0.123):
-        while not runs():
-            time.sleep(0.01)
+        wait_for(runs, "the reader to start")
     assert not runs()
 
 

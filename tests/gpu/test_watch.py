@@ -53,9 +53,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 @pytest.fixture
-def watch(
-    terminal: Terminal, inv: CommandLine, make_driver: MakeDriver, tmp_path: Path
-) -> Iterator[Driver]:
+def watch(terminal: Terminal, inv: CommandLine, make_driver: MakeDriver, tmp_path: Path) -> Driver:
     """A watch of eight GPUs that is under way."""
     inv("--list")
     driver = make_driver(scenarios.healthy(8))
@@ -67,7 +65,7 @@ def watch(
     terminal.see("before")
     terminal.type(f"sh {script}; echo ended $?")
     terminal.see("Ctrl-C ends")
-    yield driver
+    return driver
 
 
 def lines(terminal: Terminal) -> list[str]:

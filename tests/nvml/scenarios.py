@@ -92,7 +92,7 @@ def h100(index: int = 0, *, busy: bool = False) -> dict[str, Any]:
         "MaxMigDeviceCount": 7,
         "MigDevices": [],
         "NvLinks": [
-            {"state": 1, "version": 4, "remote_type": 2,
+            {"state": 1, "version": 6, "remote_type": 2,
              "remote": {"busId": f"00000000:{0xA0 + link % 4:02X}:00.0"},
              "errors": {"replay": 0, "recovery": 0, "crc_flit": 0, "crc_data": 0}}
             for link in range(18)

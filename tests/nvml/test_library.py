@@ -52,7 +52,7 @@ def ask() -> Ask:
     return run
 
 
-@pytest.mark.parametrize("name", sorted(scenarios.well()) + ["sick"])
+@pytest.mark.parametrize("name", [*sorted(scenarios.well()), "sick"])
 def test_scenario_can_be_read(ask: Ask, make_driver: MakeDriver, name: str) -> None:
     scenario = scenarios.sick() if name == "sick" else scenarios.well()[name]
     found = ask(make_driver(scenario), """

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
@@ -123,8 +122,3 @@ class _View:
             yield Text("" if self._trouble else "waiting for NVIDIA's driver ...")
         else:
             yield from parts(self._report, console)
-
-
-def is_terminal() -> bool:
-    """Whether standard output is a terminal that can be drawn on."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
