@@ -6,7 +6,9 @@ from typing import Any
 _LAB_SETTINGS = Path(__file__).with_name("settings")
 
 
-def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str, dict[str, Any]]:
+def jupyter_settings(
+    *, root: Path, ip: str, port: int, token: str, shell: str
+) -> dict[str, dict[str, Any]]:
     """Settings by the name of Jupyter's class, for traitlets' Config.
 
     Args:
@@ -14,6 +16,7 @@ def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str,
         ip: address to listen on.
         port: port to listen on.
         token: what a request must show.
+        shell: what a terminal runs.
     """
     own = root / ".lab"  # a student's layout and preferences go with the student's files
     return {
@@ -23,6 +26,8 @@ def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str,
             "port_retries": 0,  # another port than the published one would answer nobody
             "root_dir": str(root),
             "open_browser": False,
+            # By itself it would be a login shell, and /etc/profile takes the lab off the PATH.
+            "terminado_settings": {"shell_command": [shell]},
             "allow_root": True,  # where root starts the lab; in the container it has no capability
             "allow_remote_access": (
                 False

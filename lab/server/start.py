@@ -39,7 +39,11 @@ def main(argv: list[str] | None = None) -> int:
     write_private(options.state / "session.json", json.dumps(secret))
     _remember_gpus(options.state / "gpus.json")
     try:
-        return _serve(jupyter_settings(root=root, ip=options.ip, port=options.port, token=token))
+        settings = jupyter_settings(
+            root=root, ip=options.ip, port=options.port, token=token,
+            shell=os.environ.get("SHELL") or "bash",
+        )  # fmt: skip
+        return _serve(settings)
     finally:
         (options.state / "session.json").unlink(missing_ok=True)
         shutil.rmtree(runtime, ignore_errors=True)
