@@ -7,7 +7,7 @@ _LAB_SETTINGS = Path(__file__).with_name("settings")
 
 
 def jupyter_settings(
-    *, root: Path, ip: str, port: int, token: str, shell: str
+    *, root: Path, ip: str, port: int, token: str, memory_bytes: int, shell: str
 ) -> dict[str, dict[str, Any]]:
     """Settings by the name of Jupyter's class, for traitlets' Config.
 
@@ -16,6 +16,7 @@ def jupyter_settings(
         ip: address to listen on.
         port: port to listen on.
         token: what a request must show.
+        memory_bytes: what the server and its kernels may take, for the status bar.
         shell: what a terminal runs.
     """
     own = root / ".lab"  # a student's layout and preferences go with the student's files
@@ -43,6 +44,11 @@ def jupyter_settings(
             "extension_manager": "readonly",
             "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
             "news_url": None,
+        },
+        "ResourceUseDisplay": {
+            "mem_limit": memory_bytes,
+            "enable_prometheus_metrics": False,  # nobody asks; they would be taken every second
+            "show_host_usage": False,  # in a container it tells the machine's, whatever the limit
         },
         "LanguageServerManager": {"autodetect": False},  # none is installed; looking costs time
     }

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lab.bench.memory import cgroup_limits
 from lab.gpu.presence import remember
 from lab.server.jupyter import jupyter_settings
 
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     _remember_gpus(options.state / "gpus.json")
     try:
         settings = jupyter_settings(
-            root=root, ip=options.ip, port=options.port, token=token,
+            root=root, ip=options.ip, port=options.port, token=token, memory_bytes=memory_bytes(),
             shell=os.environ.get("SHELL") or "bash",
         )  # fmt: skip
         return _serve(settings)
@@ -76,6 +77,14 @@ def unusable(root: Path) -> str:
             f"  why:  it belongs to user {root.stat().st_uid}\n"
             "  next: start the lab with `./inv lab`, or name the user: LAB_USER=$(id -u):$(id -g)"
         )
+
+
+def memory_bytes(root: Path = Path("/")) -> int:
+    """What the lab may take: the machine's memory, or less where a control group says so."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    return min(total, cgroup_limits(root).memory_bytes or total)
 
 
 def write_private(path: Path, text: str) -> None:
