@@ -5,13 +5,17 @@ import shlex
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.locks.lockfile import without
 from lab.locks.sources import (
+    FROM_SOURCE,
     PackageSources,
     check_sources,
+    kind_arguments,
     read_sources,
     uv_arguments,
     uv_environment,
@@ -114,7 +118,7 @@ def _make(
                 ),
             )
     say(f"installing the packages of the lock {' and '.join(locks)} ...")
-    if _uv(install_arguments(uv, folder, locks, sources), variables, keep):
+    if not _install(uv, folder, locks, sources, variables, keep):
         free = shutil.disk_usage(folder).free
         why = "uv's words are above: no network, no space, or a file that is not the lock's"
         if free < _LITTLE_BYTES:
@@ -130,6 +134,36 @@ def _make(
         )
     _give_lab(folder)
     (folder / "made-from.txt").write_text(_contents(locks), encoding="utf-8")
+
+
+def _install(
+    uv: str,
+    folder: Path,
+    locks: tuple[str, ...],
+    sources: PackageSources,
+    variables: dict[str, str],
+    keep: int,
+) -> bool:
+    """Make the environment hold what the locks say; whether that went well.
+
+    What is published as source alone comes last, and is built by what the environment then has:
+    uv compares what it fetches for a build of its own with no hash, not even one that it is given.
+    """
+    final = install_arguments(uv, folder, locks, sources)
+    from_source = [name for lock in locks for name in FROM_SOURCE.get(lock, ())]
+    if not from_source:
+        return _uv(final, variables, keep) == 0
+    with tempfile.TemporaryDirectory(prefix="lab-lock-") as place:
+        wheels = Path(place) / "wheels.txt"
+        text = _contents(locks)
+        for name in from_source:
+            text = without(text, name)
+        wheels.write_text(text, encoding="utf-8")
+        files = [str(LOCKS / f"{lock}.txt") for lock in locks]
+        first = [a for a in final if a not in files] + [str(wheels)]
+        if _uv(first, variables, keep):
+            return False
+    return _uv([*final, "--no-build-isolation"], variables, keep) == 0
 
 
 def _uv(argv: list[str], variables: dict[str, str], keep: int) -> int:
@@ -163,7 +197,7 @@ def install_arguments(
     torch_cpu = "cpu" in locks and sys.platform == "linux"
     arguments = [
         uv, "pip", "sync", "--python", str(folder / "bin" / "python"), "--require-hashes",
-        "--only-binary", ":all:", "--compile-bytecode", *uv_arguments(sources, torch_cpu=torch_cpu),
+        *kind_arguments(*locks), "--compile-bytecode", *uv_arguments(sources, torch_cpu=torch_cpu),
         *(str(LOCKS / f"{lock}.txt") for lock in locks),
     ]  # fmt: skip
     return arguments if sys.stderr.isatty() else [*arguments, "--quiet"]  # a bar, or errors alone

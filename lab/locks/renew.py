@@ -17,18 +17,24 @@ from lab.locks.lockfile import (
     read_pins,
     without,
 )
-from lab.locks.sources import PackageSources, uv_arguments, uv_environment
+from lab.locks.sources import (
+    PackageSources,
+    kind_arguments,
+    uv_arguments,
+    uv_environment,
+)
 from lab.process import Finished, run
 
 TORCH = "2.13.0"
 TORCH_CPU = f"{TORCH}+cpu"
 # The order matters: each later lock takes the versions that the earlier ones chose.
-LOCKS = ("cpu", "runner", "cuda", "dev")
+LOCKS = ("cpu", "runner", "cuda", "dev", "peers")
 PLATFORMS = {
     "cpu": ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "aarch64-apple-darwin"),
     "runner": ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "aarch64-apple-darwin"),
     "cuda": ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28"),
     "dev": ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "aarch64-apple-darwin"),
+    "peers": ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28"),
 }
 
 
@@ -101,14 +107,14 @@ def _resolve(
 ) -> None:
     argv = [
         uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-header",
-        "--generate-hashes", "--only-binary", ":all:", "--no-emit-find-links",
+        "--generate-hashes", *kind_arguments(lock), "--no-emit-find-links",
         "--no-emit-index-url", f"{lock}.in", "--output-file", f"{lock}.txt",
     ]  # fmt: skip
     if lock == "cpu":
         argv += uv_arguments(sources, torch_cpu=True)
     else:  # torch has another build there, so a wheelhouse with the CPU build would mislead uv
         argv += ["--constraints", "cpu-without-torch.txt"]
-    if lock == "dev":
+    if lock in ("dev", "peers"):
         argv += ["--constraints", "runner.txt"]
     argv += [a for name in only for a in ("--upgrade-package", name)] or ["--upgrade"]
     done = run(argv, env=uv_environment(sources), cwd=draft, timeout_s=600)
@@ -188,7 +194,7 @@ def _dry_run(
     with tempfile.TemporaryDirectory(prefix="lab-lock-") as target:
         argv = [
             uv, "pip", "install", "--dry-run", "--quiet", "--no-deps", "--require-hashes",
-            "--only-binary", ":all:", "--python-version", "3.11", "--python-platform", platform,
+            *kind_arguments(lock.stem), "--python-version", "3.11", "--python-platform", platform,
             "--target", target, "-r", str(lock),
         ]  # fmt: skip
         argv += uv_arguments(sources, torch_cpu=torch_cpu)

@@ -13,6 +13,8 @@ from lab.errors import LabError
 from lab.paths import state
 
 TORCH_CPU_WHEEL = "torch-2.13.0+cpu-cp311-cp311-*.whl"
+# Published as source alone, by lock. The lock also holds what builds it.
+FROM_SOURCE = {"peers": ("gpustat",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,12 @@ def uv_arguments(sources: PackageSources, *, torch_cpu: bool) -> list[str]:
     if torch_cpu and not sources.holds_torch_cpu:
         arguments += ["--torch-backend", "cpu"]
     return arguments
+
+
+def kind_arguments(*locks: str) -> list[str]:
+    """Arguments for `uv pip` that let it take wheels alone, but for what has none."""
+    names = [name for lock in locks for name in FROM_SOURCE.get(lock, ())]
+    return ["--only-binary", ":all:", *(a for name in names for a in ("--no-binary", name))]
 
 
 def uv_environment(sources: PackageSources) -> dict[str, str]:

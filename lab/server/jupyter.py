@@ -6,7 +6,9 @@ from typing import Any
 _LAB_SETTINGS = Path(__file__).with_name("settings")
 
 
-def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str, dict[str, Any]]:
+def jupyter_settings(
+    *, root: Path, ip: str, port: int, token: str, memory_bytes: int, shell: str
+) -> dict[str, dict[str, Any]]:
     """Settings by the name of Jupyter's class, for traitlets' Config.
 
     Args:
@@ -14,6 +16,8 @@ def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str,
         ip: address to listen on.
         port: port to listen on.
         token: what a request must show.
+        memory_bytes: what the server and its kernels may take, for the status bar.
+        shell: what a terminal runs.
     """
     own = root / ".lab"  # a student's layout and preferences go with the student's files
     return {
@@ -23,6 +27,8 @@ def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str,
             "port_retries": 0,  # another port than the published one would answer nobody
             "root_dir": str(root),
             "open_browser": False,
+            # By itself it would be a login shell, and /etc/profile takes the lab off the PATH.
+            "terminado_settings": {"shell_command": [shell]},
             "allow_root": True,  # where root starts the lab; in the container it has no capability
             "allow_remote_access": (
                 False
@@ -38,6 +44,11 @@ def jupyter_settings(*, root: Path, ip: str, port: int, token: str) -> dict[str,
             "extension_manager": "readonly",
             "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
             "news_url": None,
+        },
+        "ResourceUseDisplay": {
+            "mem_limit": memory_bytes,
+            "enable_prometheus_metrics": False,  # nobody asks; they would be taken every second
+            "show_host_usage": False,  # in a container it tells the machine's, whatever the limit
         },
         "LanguageServerManager": {"autodetect": False},  # none is installed; looking costs time
     }

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lab.bench.memory import cgroup_limits
 from lab.gpu.presence import remember
 from lab.server.jupyter import jupyter_settings
 
@@ -39,7 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     write_private(options.state / "session.json", json.dumps(secret))
     _remember_gpus(options.state / "gpus.json")
     try:
-        return _serve(jupyter_settings(root=root, ip=options.ip, port=options.port, token=token))
+        settings = jupyter_settings(
+            root=root, ip=options.ip, port=options.port, token=token, memory_bytes=memory_bytes(),
+            shell=os.environ.get("SHELL") or "bash",
+        )  # fmt: skip
+        return _serve(settings)
     finally:
         (options.state / "session.json").unlink(missing_ok=True)
         shutil.rmtree(runtime, ignore_errors=True)
@@ -72,6 +77,14 @@ def unusable(root: Path) -> str:
             f"  why:  it belongs to user {root.stat().st_uid}\n"
             "  next: start the lab with `./inv lab`, or name the user: LAB_USER=$(id -u):$(id -g)"
         )
+
+
+def memory_bytes(root: Path = Path("/")) -> int:
+    """What the lab may take: the machine's memory, or less where a control group says so."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    return min(total, cgroup_limits(root).memory_bytes or total)
 
 
 def write_private(path: Path, text: str) -> None:

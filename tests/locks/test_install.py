@@ -26,6 +26,7 @@ if [ "$1" = venv ]; then
 else
   [ "$fail" != sync ] || { echo "uv says why" >&2; exit 1; }
   [ "$fail" != killed-in-sync ] || kill -9 $$
+  for lock; do case $lock in */wheels.txt) /bin/cat "$lock" >"${0%/*}/first.txt" ;; esac; done
 fi
 """
 
@@ -34,6 +35,12 @@ class Uv:
     def __init__(self, programs: Programs) -> None:
         self.path = programs.add("uv", UV)
         self._programs = programs
+
+    @property
+    def syncs(self) -> list[list[str]]:
+        """The arguments of each call that installs."""
+        lines = [line.split() for line in self._programs.calls]
+        return [words for words in lines if words[1:3] == ["pip", "sync"]]
 
     def fails_at(self, step: str) -> None:
         Path(f"{self.path}.fail").write_text(step)
@@ -203,6 +210,32 @@ def test_two_at_once_take_turns(uv: Uv) -> None:
     second.join(30)
     assert not second.is_alive()
     assert uv.calls == []
+
+
+def test_source_is_built_last_by_what_the_lock_has(uv: Uv, locks: Path) -> None:
+    """Its build then takes nothing from outside, where no hash would be compared."""
+    hashes = f" \\\n    --hash=sha256:{'0' * 64}\n"
+    (locks / "peers.txt").write_text(f"gpustat==1{hashes}setuptools==2{hashes}")
+    ensure_environment("peers", say=say_nothing)
+    first, second = uv.syncs
+    assert "--no-build-isolation" not in first
+    assert "--no-build-isolation" in second
+    assert str(locks / "peers.txt") not in first
+    assert str(locks / "peers.txt") in second
+    assert (uv.path.parent / "first.txt").read_text() == f"setuptools==2{hashes}"
+    assert is_made("peers")
+
+
+@pytest.mark.parametrize("step", ["sync", "killed-in-sync"])
+def test_source_whose_build_tools_fail_to_come_leaves_no_stamp(
+    uv: Uv, locks: Path, step: str
+) -> None:
+    (locks / "peers.txt").write_text("gpustat==1\n")
+    uv.fails_at(step)
+    with pytest.raises(LabError):
+        ensure_environment("peers", say=say_nothing)
+    assert uv.calls == ["venv", "pip sync"]
+    assert not is_made("peers")
 
 
 def test_install_arguments_are_the_whole_line(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from lab.locks.lockfile import Pin, read_pins
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
 LOCKS = DOCKER / "locks"
-NAMES = ("cpu", "cuda", "dev", "runner")
+NAMES = ("cpu", "cuda", "dev", "peers", "runner")
 
 
 def text(name: str) -> str:
@@ -46,6 +46,7 @@ def test_locks_are_the_ones_known_here() -> None:
         "cuda",
         "dev",
         "epoch",
+        "peers",
         "runner",
     ]
 
@@ -83,7 +84,7 @@ def test_locks_agree_on_what_they_share(name: str, other: str) -> None:
     one, two = versions(name), versions(other)
     shared = one.keys() & two.keys() - {"torch"}
     assert {n: one[n] for n in shared} == {n: two[n] for n in shared}
-    assert "rich" in shared
+    assert "psutil" in shared
 
 
 def test_runner_is_small() -> None:
@@ -104,8 +105,17 @@ def test_torch_is_pinned_to_one_build_per_platform() -> None:
         ],
         "cuda": ["torch===2.13.0 ; sys_platform == 'linux' \\"],
         "dev": [],
+        "peers": [],
         "runner": [],
     }
+
+
+def test_peers_are_in_no_lock_that_is_shipped() -> None:
+    """nvitop's program is GPL-3.0: it may be run beside the lab, not be a part of it."""
+    peers = {"nvitop", "gpustat"}
+    assert peers <= versions("peers").keys()
+    for name in set(NAMES) - {"peers"}:
+        assert not peers & versions(name).keys()
 
 
 def test_torchs_cpu_wheels_are_those_published_for_both_linux_machines() -> None:

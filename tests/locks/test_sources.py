@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.locks.sources import PackageSources, read_sources, uv_arguments, uv_environment
+from lab.locks.sources import (
+    PackageSources,
+    kind_arguments,
+    read_sources,
+    uv_arguments,
+    uv_environment,
+)
 
 WHEEL = "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
 
@@ -105,3 +111,8 @@ def test_remote_wheelhouse_may_hold_torch(tmp_path: Path) -> None:
     assert sources.holds_torch_cpu
     expected = ["--find-links", str(tmp_path), "--find-links", "http://wheels.example/"]
     assert uv_arguments(sources, torch_cpu=True) == expected
+
+
+def test_only_what_has_no_wheel_is_built() -> None:
+    assert kind_arguments("cpu", "dev") == ["--only-binary", ":all:"]
+    assert kind_arguments("peers") == ["--only-binary", ":all:", "--no-binary", "gpustat"]
