@@ -487,12 +487,11 @@ def bench(
         "deadline": "seconds that the calls of one GPU may take together (default: 5)",
         "throughput": "measure what goes over PCIe as well (takes 40 ms a GPU)",
         "prometheus": "print metrics for a Prometheus scraper; --output writes them to its file",
-        "engine": "where to read: host, docker or podman (default: right here)",
+        "engine": _ENGINE,
         "image": _IMAGE,
         "dry-run": _DRY_RUN,
         "json": _JSON,
-        "output": "write the JSON document, or with --prometheus the metrics, to this file, at"
-        " once and whole",
+        "output": _OUTPUT,
     }
 )
 @command
@@ -513,7 +512,8 @@ def gpu(
 ) -> None:
     """Say what the GPUs are and whether they are well; ends with 3 when one is not.
 
-    Reads through NVML; no torch, no GPU memory. 2 where nothing can be read, with the cause.
+    Reads through NVML, right here where no --engine is named: on the host, or in the container that
+    this is. No torch, no GPU memory. Ends with 2 where nothing can be read, and says why.
     Examples: ./inv gpu    ./inv gpu --watch    ./inv gpu --json --only 0
     """
     from lab import gpu_command

@@ -27,6 +27,7 @@ desk="@desk@"
 case "$1 $2" in
 "-c "*flock*) [ -x "@real@" ] || exit 0; exec "@real@" "$@" ;;
 "-c "*) step=version ;;
+"-m lab.command_line") step=invoke ;;
 *) step=$2 ;;
 esac
 [ "$step" = version ] || echo "$step" >>"$desk/steps"
@@ -444,10 +445,10 @@ def test_state_of_somebody_else_is_left_alone(shared: Tree) -> None:
 
 
 def test_real_python_makes_an_environment_that_serves(tree: Tree) -> None:
-    """An empty lock needs no network; `invoke` is a stand-in in the clone, found by PYTHONPATH."""
-    package = tree.root / "invoke"
+    """An empty lock needs no network; what runs invoke is a stand-in in the clone."""
+    package = tree.root / "lab"
     package.mkdir()
-    (package / "__main__.py").write_text(
+    (package / "command_line.py").write_text(
         "import pathlib, sys\nprint(sys.prefix, sys.argv[1:], sys.version_info >= (3, 11))\n"
     )
     python = {"LAB_PYTHON": str(REAL)}

@@ -28,6 +28,7 @@ TASKS = {
     "lock",
     "doctor",
     "bench",
+    "gpu",
     "test",
     "lint",
 }
