@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.locks.install import ensure_environment
 from tests.fakes import entered_by_all as entered_by_all  # a fixture, as the next
 from tests.fakes import programs as programs
 from tests.nvml.library import Driver, build, has_compiler
@@ -187,6 +188,13 @@ def make_driver(nvml_library: Path, tmp_path: Path) -> MakeDriver:
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One state folder for all tests, so that the runner and the environments are made once."""
     return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture
+def peers(state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the programs that `inv gpu` is held beside: nvitop and gpustat."""
+    monkeypatch.setenv("LAB_STATE", str(state))
+    return ensure_environment("peers", say=print) / "bin"
 
 
 @pytest.fixture

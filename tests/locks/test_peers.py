@@ -7,18 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.locks.install import ensure_environment
 from tests.conftest import MakeDriver
 from tests.nvml import scenarios
 
 pytestmark = [pytest.mark.host, pytest.mark.driver]
-
-
-@pytest.fixture
-def peers(state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of their programs."""
-    monkeypatch.setenv("LAB_STATE", str(state))
-    return ensure_environment("peers", say=print) / "bin"
 
 
 def run(program: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
