@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from lab.errors import LabError
-from lab.gpu.cause import find_cause
 from lab.gpu.containers import name_containers
-from lab.gpu.host import read_gpu_host
 from lab.gpu.read import Reading
 from lab.gpu.remember import Memory
 from lab.gpu.report import make_report, worst
@@ -43,6 +41,9 @@ def _report(snapshot: Snapshot, order: Order) -> GpuReport:
 
 def unreadable(snapshot: Snapshot) -> LabError:
     """The error for a machine without a GPU that can be read."""
+    from lab.gpu.cause import find_cause
+    from lab.gpu.host import read_gpu_host
+
     cause = find_cause(snapshot, read_gpu_host())
     return LabError(cause.what, why=cause.why, next_step=cause.next)
 
