@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from lab.errors import LabError
-from lab.process import Finished, attach, run, start_background, stream
+from lab.process import Conversation, Finished, Fork, attach, run, start_background, stream
 
 ROOT = Path(__file__).resolve().parent.parent
 SH = "/bin/sh"
@@ -221,3 +222,60 @@ def test_background_process_lives_in_a_session_of_its_own(tmp_path: Path) -> Non
         os.waitpid(pid, 0)
     assert os.read(read, 1) == b""
     os.close(read)
+
+
+def _echo(told: IO[str], say: IO[str]) -> None:
+    say.write("ready\n")
+    say.flush()
+    for line in told:
+        say.write(f"heard {line}")
+        say.flush()
+
+
+def test_fork_answers_line_by_line_and_ends_with_its_input() -> None:
+    fork = Fork(_echo)
+    assert fork.answer(10) == "ready"
+    fork.tell("this")
+    assert fork.answer(10) == "heard this"
+    assert fork.end().code == 0
+
+
+def test_fork_that_says_nothing_is_waited_for_as_long_as_was_asked() -> None:
+    fork = Fork(lambda told, say: signal.pause())
+    assert fork.answer(0.05) is None
+    assert fork.end(patience_s=0.05).code == -signal.SIGKILL
+
+
+def test_fork_that_breaks_ends_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    def broken(told: IO[str], say: IO[str]) -> None:
+        say.write("half a line")
+        raise ZeroDivisionError
+
+    fork = Fork(broken)
+    with pytest.raises(EOFError):
+        fork.answer(10)
+    fork.tell("nobody hears this")
+    assert fork.end().code == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_fork_has_a_session_of_its_own() -> None:
+    """So Ctrl-C is not for it."""
+
+    def body(told: IO[str], say: IO[str]) -> None:
+        say.write(f"{os.getsid(0) == os.getpid()}\n")
+
+    fork = Fork(body)
+    assert fork.answer(10) == "True"
+    fork.end()
+
+
+def test_conversation_gives_its_next_line_within_a_time() -> None:
+    talk = Conversation([sys.executable, "-uc", "print('one'); input(); print('two')"])
+    assert talk.answer(10) == "one"
+    assert talk.answer(0.05) is None
+    talk.tell("")
+    assert talk.answer(10) == "two"
+    with pytest.raises(EOFError):
+        talk.answer(10)
+    assert talk.end().code == 0

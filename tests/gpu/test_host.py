@@ -63,3 +63,27 @@ def test_host_under_wsl_has_a_gpu_only_with_nvidias_driver(tmp_path: Path) -> No
 def test_host_that_is_a_container_is_known(tmp_path: Path, mark: str) -> None:
     put(tmp_path / mark)
     assert read_gpu_host(tmp_path).in_container
+
+
+def test_host_under_wsl_without_a_driver_on_windows_is_known(tmp_path: Path) -> None:
+    put(tmp_path / "dev/dxg")
+    assert read_gpu_host(tmp_path).wsl_without_driver
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("etc/nv_tegra_release", "# R35"), ("proc/device-tree/model", "NVIDIA Jetson Orin\0")],
+)
+def test_host_that_is_a_jetson_is_known(tmp_path: Path, file: str, text: str) -> None:
+    put(tmp_path / file, text)
+    assert read_gpu_host(tmp_path).jetson
+
+
+def test_host_has_its_library_where_no_loader_looks(tmp_path: Path) -> None:
+    put(tmp_path / "run/opengl-driver/lib/libnvidia-ml.so.1")
+    assert read_gpu_host(tmp_path).libraries == ("/run/opengl-driver/lib",)
+
+
+def test_host_knows_what_the_toolkit_was_told(tmp_path: Path) -> None:
+    environ = {"NVIDIA_DRIVER_CAPABILITIES": "compute"}
+    assert read_gpu_host(tmp_path, environ).capabilities == "compute"

@@ -1,14 +1,14 @@
 """The GPUs as text: a line each, then what is wrong with it, then who uses it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
-from lab.records.doctor import Verdict
 from lab.records.gpu import Gpu, GpuProcess, GpuReport, MigInstance
 from lab.render.bench.units import NONE
 from lab.render.clean import clean
+from lab.render.gpu.columns import fit
 from lab.render.hang import hang
 
 if TYPE_CHECKING:
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+STYLES: dict[str, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _GIB = 1 << 30
-# In a narrow terminal these go first, the last of them first of all.
-_NARROW = (("pcie", 100), ("name", 72), ("clock", 62))
+# In a narrow terminal these go first.
+_EXPENDABLE = ("pcie", "clock", "name", "power", "use", "temp")
+_RIGHT = {"GPU", "temp", "power", "memory GiB", "use", "clock", "pcie", "pid"}
 
 
 def gpu_text(
@@ -73,7 +74,7 @@ def parts(report: GpuReport, console: "Console") -> Iterator["RenderableType"]:
     processes = [(gpu, process) for gpu in report.gpus for process in gpu.processes]
     if processes:
         yield Text()
-        yield _process_table(processes)
+        yield _process_table(processes, console.width)
 
 
 def head(report: GpuReport) -> str:
@@ -85,58 +86,68 @@ def head(report: GpuReport) -> str:
 
 
 def table(gpus: list[Gpu], width: int) -> "Table":
-    """A line for each GPU."""
-    from rich.table import Table
+    """A line for each GPU, and for each of its MIG instances."""
+    rows = [
+        cells
+        for gpu in gpus
+        for cells in (_cells(gpu), *map(partial(_instance_cells, gpu), gpu.mig_instances or []))
+    ]
+    columns = fit(_by_column(rows), width, flexible="name", expendable=_EXPENDABLE)
+    return _table(columns, {"verdict": STYLES})
 
-    left_out = {name for name, least in _NARROW if width < least}
+
+def _by_column(rows: list[dict[str, str]]) -> dict[str, list[str]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _table(columns: dict[str, list[str]], styles: Mapping[str, Mapping[str, str]]) -> "Table":
+    """A table without lines.
+
+    Args:
+        columns: cells by heading.
+        styles: of the cells of a column, by what they say.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
     shown = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="bold")
-    for name, justify in (
-        ("GPU", "right"), ("verdict", "left"), ("name", "left"), ("temp", "right"),
-        ("power", "right"), ("memory GiB", "right"), ("use", "right"), ("clock", "right"),
-        ("pcie", "right"),
-    ):  # fmt: skip
-        if name not in left_out:
-            shown.add_column(
-                name, justify=justify, no_wrap=True,  # type: ignore[arg-type]
-                overflow="ellipsis", ratio=1 if name == "name" else None,
-            )  # fmt: skip
-    for gpu in gpus:
-        for cells in (_cells(gpu), *map(partial(_instance_cells, gpu), gpu.mig_instances or [])):
-            shown.add_row(*[cell for name, cell in cells.items() if name not in left_out])
+    for name in columns:
+        shown.add_column(
+            name, justify="right" if name in _RIGHT else "left", no_wrap=True, overflow="ellipsis"
+        )
+    for row in zip(*columns.values(), strict=True):
+        named = zip(columns, row, strict=True)
+        shown.add_row(
+            *[Text(cell, style=styles.get(name, {}).get(cell, "")) for name, cell in named]
+        )
     return shown
 
 
-def _cells(gpu: Gpu) -> dict[str, "Text"]:
-    from rich.text import Text
-
+def _cells(gpu: Gpu) -> dict[str, str]:
     link = (
         NONE
         if gpu.pcie_generation is None or gpu.pcie_width is None
         else f"{gpu.pcie_generation} x{gpu.pcie_width}"
     )
-    words = {
+    return {
         "GPU": str(gpu.index),
         "verdict": gpu.verdict,
         "name": clean(gpu.name or f"({gpu.unreadable or 'unknown'})").removeprefix("NVIDIA "),
         "temp": _with(gpu.temperature_c, "°C"),
         "power": _of(gpu.power_w, gpu.power_limit_w, "W"),
-        "memory": memory_of(gpu),
+        "memory GiB": memory_of(gpu),
         "use": _with(gpu.utilization_percent, "%"),
         "clock": _with(gpu.sm_clock_mhz, "MHz"),
         "pcie": link,
     }
-    style = {"verdict": STYLES[gpu.verdict]}
-    return {name: Text(word, style=style.get(name, "")) for name, word in words.items()}
 
 
-def _instance_cells(gpu: Gpu, instance: MigInstance) -> dict[str, "Text"]:
-    from rich.text import Text
-
+def _instance_cells(gpu: Gpu, instance: MigInstance) -> dict[str, str]:
     words = dict.fromkeys(_cells(gpu), "")
     words["GPU"] = f"{gpu.index}:{NONE if instance.gpu_instance is None else instance.gpu_instance}"
     words["name"] = clean(f"MIG {instance.profile or ''}")
-    words["memory"] = _used(instance.memory_used_bytes, instance.memory_total_bytes)
-    return {name: Text(word) for name, word in words.items()}
+    words["memory GiB"] = _used(instance.memory_used_bytes, instance.memory_total_bytes)
+    return words
 
 
 def _used(used: int | None, total: int | None) -> str:
@@ -181,34 +192,24 @@ def _unified(report: GpuReport) -> str:
     )
 
 
-def _process_table(processes: list[tuple[Gpu, GpuProcess]]) -> "Table":
-    from rich.table import Table
-
-    shown = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="bold")
-    for name, right in (
-        ("GPU", True), ("pid", True), ("user", False), ("memory GiB", True), ("use", True),
-        ("container", False), ("command", False),
-    ):  # fmt: skip
-        last = name == "command"
-        shown.add_column(
-            name, justify="right" if right else "left", no_wrap=True,
-            overflow="ellipsis", ratio=1 if last else None,
-        )  # fmt: skip
-    for gpu, process in processes:
-        shown.add_row(*process_words(gpu, process))
-    return shown
+def _process_table(processes: list[tuple[Gpu, GpuProcess]], width: int) -> "Table":
+    rows = [_process_cells(gpu, process) for gpu, process in processes]
+    columns = fit(
+        _by_column(rows), width, flexible="command",
+        expendable=("container", "use", "memory GiB", "user"),
+    )  # fmt: skip
+    return _table(columns, {})
 
 
-def process_words(gpu: Gpu, process: GpuProcess) -> list[str]:
-    """One process, in the order of the table."""
+def _process_cells(gpu: Gpu, process: GpuProcess) -> dict[str, str]:
     instance = "" if process.gpu_instance is None else f":{process.gpu_instance}"
     memory = NONE if process.memory_bytes is None else f"{process.memory_bytes / _GIB:.1f}"
-    return [
-        f"{gpu.index}{instance}",
-        str(process.pid),
-        clean(process.user or NONE),
-        memory,
-        _with(process.sm_percent, "%"),
-        clean((process.container or NONE)[:20]),
-        clean(process.command or NONE),
-    ]
+    return {
+        "GPU": f"{gpu.index}{instance}",
+        "pid": str(process.pid),
+        "user": clean(process.user or NONE),
+        "memory GiB": memory,
+        "use": _with(process.sm_percent, "%"),
+        "container": clean((process.container or NONE)[:20]),
+        "command": clean(process.command or NONE),
+    }
