@@ -93,7 +93,12 @@ class Reader:
         return None if millijoules is None else millijoules / 1e3
 
     def _pids(self) -> tuple[int, ...] | None:
-        processes = self._ask("processes", ("nvmlDeviceGetComputeRunningProcesses",))
+        processes = self._ask(
+            "processes",
+            # By their versions: without one nvidia-ml-py gives up where the newest is missing.
+            ("nvmlDeviceGetComputeRunningProcesses_v3",),
+            ("nvmlDeviceGetComputeRunningProcesses_v2",),
+        )
         return None if processes is None else tuple(process.pid for process in processes)
 
     def _ask(self, field: str, *calls: tuple[Any, ...]) -> Any:

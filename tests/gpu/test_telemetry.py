@@ -46,7 +46,7 @@ class FakeNvml:
             "DeviceGetPowerUsage": 700_000,
             "DeviceGetTemperature": 61,
             "DeviceGetCurrentClocksEventReasons": 0,
-            "DeviceGetComputeRunningProcesses": [SimpleNamespace(pid=OURS)],
+            "DeviceGetComputeRunningProcesses_v3": [SimpleNamespace(pid=OURS)],
             "DeviceGetTotalEnergyConsumption": 5_000,
             "Shutdown": None,
             **answers,
@@ -127,7 +127,7 @@ def test_samples_are_in_order_of_the_watchs_clock() -> None:
 def test_processes_are_listed_less_often_than_the_clock() -> None:
     nvml = FakeNvml()
     watched(nvml, times=25)
-    lists, clocks = nvml.asked["DeviceGetComputeRunningProcesses"], nvml.asked["DeviceGetClockInfo"]
+    lists, clocks = nvml.asked["DeviceGetComputeRunningProcesses_v3"], nvml.asked["DeviceGetClockInfo"]
     assert 1 < lists <= clocks // 10 + 1
 
 
@@ -138,7 +138,7 @@ def test_processes_are_listed_less_often_than_the_clock() -> None:
         ("DeviceGetPowerUsage", "power"),
         ("DeviceGetTemperature", "temperature"),
         ("DeviceGetCurrentClocksEventReasons", "throttle_reasons"),
-        ("DeviceGetComputeRunningProcesses", "processes"),
+        ("DeviceGetComputeRunningProcesses_v3", "processes"),
     ],
 )
 def test_unsupported_field_is_missing_with_its_reason_and_asked_for_once(
@@ -197,7 +197,7 @@ def test_lost_gpu_keeps_what_was_read_before() -> None:
     def clock(*_: Any) -> int:
         if nvml.asked["DeviceGetClockInfo"] > 3:
             for call in ("PowerUsage", "Temperature", "CurrentClocksEventReasons",
-                         "ComputeRunningProcesses", "TotalEnergyConsumption"):  # fmt: skip
+                         "ComputeRunningProcesses_v3", "TotalEnergyConsumption"):  # fmt: skip
                 nvml.answers[f"DeviceGet{call}"] = pynvml.NVMLError(LOST)
             lost.set()
             raise pynvml.NVMLError(LOST)
