@@ -523,7 +523,7 @@ def gpu(
     )
     gpu_command.refuse_senseless(show, interval)
     order = gpu_command.parse_order(only, deadline, interval, slow=throughput)
-    where, words = gpu_command.parse_place(engine, image), _words_from("gpu")
+    where = gpu_command.parse_place(engine, image)
     tell = gpu_command.Tell(
         publish=lambda record, text: _publish(
             record, text, json=json, output=output, compact=watch
@@ -533,11 +533,11 @@ def gpu(
     if dry_run:
         from lab.gpu_elsewhere import plan
 
-        _show_plan(plan(where, words, show, say), json=json, output=output)
+        _show_plan(plan(where, order, show, say), json=json, output=output)
     elif where is not None:
         from lab.gpu_elsewhere import elsewhere
 
-        _end(elsewhere(where, words, show, tell))
+        _end(elsewhere(where, order, show, tell))
     else:
         _end(gpu_command.run(order, show, tell))
 

@@ -7,7 +7,7 @@ import msgspec
 from lab import process
 from lab.engines.choose import check_words
 from lab.errors import LabError
-from lab.gpu_command import Show, Tell
+from lab.gpu_command import Order, Show, Tell
 from lab.gpu_views import code_of, publish
 from lab.image.provide import is_there, own_image
 from lab.launch import Launch, Say, Wish, chosen, prepare
@@ -32,13 +32,18 @@ def place_of(engine: str, image: str) -> Wish:
     return Wish(engine=engine, device="cuda", image=image or None)
 
 
-def elsewhere(where: Wish, words: list[str], show: Show, tell: Tell) -> int:
+def elsewhere(where: Wish, order: Order, show: Show, tell: Tell) -> int:
     """Read in a container; returns the exit code.
 
     Raises:
         LabError: there is no such container, or nothing can be read in it.
     """
-    launch = _launch(where, words, show, tell.say, dry_run=False)
+    if show.watch and show.output:
+        raise LabError(
+            "--watch in a container has no --output.",
+            why="it writes to this terminal alone", next_step="leave --output or --engine out",
+        )  # fmt: skip
+    launch = _launch(where, order, show, tell.say, dry_run=False)
     if show.watch:
         return launch.run()
     done = process.run(launch.argv, env=launch.env, cwd=launch.cwd, timeout_s=_CONTAINER_S)
@@ -50,30 +55,39 @@ def elsewhere(where: Wish, words: list[str], show: Show, tell: Tell) -> int:
     return code_of(report)
 
 
-def plan(where: Wish | None, words: list[str], show: Show, say: Say) -> list[str]:
+def plan(where: Wish | None, order: Order, show: Show, say: Say) -> list[str]:
     """The command line that would read; starts nothing."""
     if where is None:
-        return ["inv", *like_typed(words, ())]
-    return _launch(where, words, show, say, dry_run=True).argv
+        return _command(order, show)
+    return _launch(where, order, show, say, dry_run=True).argv
 
 
-def _launch(where: Wish, words: list[str], show: Show, say: Say, *, dry_run: bool) -> Launch:
-    kept = like_typed(words, ("--engine", "--image", "--output"))
-    ours = ["--dry-run"]
+def _launch(where: Wish, order: Order, show: Show, say: Say, *, dry_run: bool) -> Launch:
     if not show.watch:  # shown here, with the width and the colours of this terminal
-        ours += ["--json", "--prometheus", "--details"]
-    kept = [word for word in kept if word not in ours]
-    if not show.watch:
-        kept.append("--json")
+        show = Show(json=True)
     choice = chosen(where)
     if where.image is None and not is_there(choice.engine, own_image("cuda")):
         # NVML comes with the driver: any image serves, and the one without CUDA has a tenth of the
         # size.
         choice = dataclasses.replace(choice, device="cpu")
     return prepare(
-        where, ("inv", *kept, "--engine=host"), say, dry_run=dry_run, piped=not show.watch,
-        choice=choice,
+        where, (*_command(order, show), "--engine=host"), say, dry_run=dry_run,
+        piped=not show.watch, choice=choice,
     )  # fmt: skip
+
+
+def _command(order: Order, show: Show) -> list[str]:
+    """The task with its options, as inside the image; a file that is named is on this side."""
+    options = {
+        "--watch": show.watch, "--json": show.json, "--prometheus": show.prometheus,
+        "--details": show.details, "--throughput": order.slow,
+    }  # fmt: skip
+    return [
+        "inv", "gpu", *(name for name, on in options.items() if on),
+        *([f"--only={','.join(order.only)}"] if order.only else []),
+        f"--deadline={order.deadline_s:g}",
+        *([f"--interval={order.interval_s:g}"] if show.watch else []),
+    ]  # fmt: skip
 
 
 def _refused(done: process.Finished) -> LabError:
@@ -86,22 +100,3 @@ def _refused(done: process.Finished) -> LabError:
             next_step="./inv doctor looks for the known causes",
         )  # fmt: skip
     return LabError(told.what, why=told.why, next_step=told.next_step)
-
-
-def like_typed(words: list[str], taken: tuple[str, ...]) -> list[str]:
-    """The words of a command line without some options and their values.
-
-    Args:
-        words: as typed, `--engine docker` or `--engine=docker`.
-        taken: options with a value to leave out.
-    """
-    kept: list[str] = []
-    skip = False
-    for word in words:
-        if skip:
-            skip = False
-        elif word in taken:
-            skip = True
-        elif not word.startswith(tuple(f"{option}=" for option in taken)):
-            kept.append(word)
-    return kept

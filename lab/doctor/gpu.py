@@ -128,7 +128,7 @@ def check_architecture(gpus: Sequence[Gpu]) -> Finding | None:
         return Finding(
             name="architecture",
             status="ok",
-            seen=f"torch's wheel has code for it: {few(sorted(filter(None, codes.values())))}",
+            seen=f"torch's wheel has code for it: {few(sorted(set(filter(None, codes.values()))))}",
         )
     others = [str(index) for index, code in codes.items() if code is not None]
     shown = [f"GPU {gpu.index} ({gpu.name}, sm_{_digits(known[gpu.index])})" for gpu in without]

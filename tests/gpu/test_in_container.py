@@ -105,11 +105,11 @@ def test_dry_run_shows_the_command_line(given: Driver, image: str, inv: CommandL
     line = inv("gpu", *ENGINE, "--only", "0", "--dry-run").out
     assert line.startswith("docker run --rm ")
     assert "--device=nvidia.com/gpu=all" in line
-    assert line.rstrip().endswith("inv gpu --only 0 --json --engine=host")
+    assert line.rstrip().endswith("inv gpu --json --only=0 --deadline=5 --engine=host")
 
 
 def test_options_go_into_the_container(given: Driver, image: str, inv: CommandLine) -> None:
-    result = inv("gpu", "--engine=docker", "--only", "6", "--json", "--deadline=2")
+    result = inv("gpu", "--engine=docker", "--only", "6", "-j", "--deadline=2")
     assert [gpu.index for gpu in report(result).gpus] == [6]
     details = inv("gpu", *ENGINE, "--only", "6", "--details")
     assert "vbios_version" in details.out

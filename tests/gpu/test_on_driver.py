@@ -282,6 +282,7 @@ def test_output_is_the_document_at_once_and_whole(gpu: Gpu, tmp_path: Path) -> N
         (("--watch", "--interval", "-1"), "--interval"),
         (("--engine", "moby"), "There is no engine 'moby'"),
         (("--image", "x"), "--image is for a container"),
+        (("--engine", "docker", "--watch", "--output", "x"), "has no --output"),
     ],
 )
 def test_words_that_make_no_sense_are_refused(gpu: Gpu, words: tuple[str, ...], said: str) -> None:

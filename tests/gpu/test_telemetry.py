@@ -127,7 +127,10 @@ def test_samples_are_in_order_of_the_watchs_clock() -> None:
 def test_processes_are_listed_less_often_than_the_clock() -> None:
     nvml = FakeNvml()
     watched(nvml, times=25)
-    lists, clocks = nvml.asked["DeviceGetComputeRunningProcesses_v3"], nvml.asked["DeviceGetClockInfo"]
+    lists, clocks = (
+        nvml.asked["DeviceGetComputeRunningProcesses_v3"],
+        nvml.asked["DeviceGetClockInfo"],
+    )
     assert 1 < lists <= clocks // 10 + 1
 
 
