@@ -126,9 +126,9 @@ def test_watch_leaves_the_terminal_clean(terminal: Terminal, watch: Driver, end:
     if end == "C-c":
         terminal("send-keys", "C-c")
     else:
-        pattern = "invoke.*--search-root.*gpu --watch --interval 0.2"
-        found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=True)
-        subprocess.run(["kill", *found.stdout.split()[-1:]], check=True)
+        pattern = "lab.command_line .*gpu --watch --interval 0.2"
+        found = subprocess.run(["pgrep", "--oldest", "-f", pattern], capture_output=True, text=True, check=True)
+        subprocess.run(["kill", found.stdout.strip()], check=True)
     terminal.see("ended 0")
     shown = terminal.shown()
     assert "before" in shown  # what was there comes back
