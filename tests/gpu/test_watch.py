@@ -127,7 +127,9 @@ def test_watch_leaves_the_terminal_clean(terminal: Terminal, watch: Driver, end:
         terminal("send-keys", "C-c")
     else:
         pattern = "lab.command_line .*gpu --watch --interval 0.2"
-        found = subprocess.run(["pgrep", "--oldest", "-f", pattern], capture_output=True, text=True, check=True)
+        found = subprocess.run(
+            ["pgrep", "--oldest", "-f", pattern], capture_output=True, text=True, check=True
+        )
         subprocess.run(["kill", found.stdout.strip()], check=True)
     terminal.see("ended 0")
     shown = terminal.shown()
