@@ -5,7 +5,7 @@ import dataclasses
 import msgspec
 
 from lab import process
-from lab.engines.choose import check_words
+from lab.engines.choose import Choice, check_words
 from lab.errors import LabError
 from lab.gpu_command import Order, Show, Tell
 from lab.gpu_views import code_of, publish
@@ -65,7 +65,7 @@ def plan(where: Wish | None, order: Order, show: Show, say: Say) -> list[str]:
 def _launch(where: Wish, order: Order, show: Show, say: Say, *, dry_run: bool) -> Launch:
     if not show.watch:  # shown here, with the width and the colours of this terminal
         show = Show(json=True)
-    choice = chosen(where)
+    choice = _chosen(where)
     if where.image is None and not is_there(choice.engine, own_image("cuda")):
         # NVML comes with the driver: any image serves, and the one without CUDA has a tenth of the
         # size.
@@ -74,6 +74,15 @@ def _launch(where: Wish, order: Order, show: Show, say: Say, *, dry_run: bool) -
         where, (*_command(order, show), "--engine=host"), say, dry_run=dry_run,
         piped=not show.watch, choice=choice,
     )  # fmt: skip
+
+
+def _chosen(where: Wish) -> Choice:
+    """The container; where it gets no GPU, the CPU is no way out, as it is for a lab."""
+    try:
+        return chosen(where)
+    except LabError as error:
+        remedy = error.next_step.replace("; without a GPU: --device cpu", "")
+        raise LabError(error.what, why=error.why, next_step=remedy) from error
 
 
 def _command(order: Order, show: Show) -> list[str]:

@@ -20,9 +20,10 @@ from lab.records.save import save, to_json
 from lab.render.gpu.table import gpu_text
 
 _FAILED = 3
+_INTERRUPTED = 130
 
 
-def _report(snapshot: Snapshot, order: Order) -> GpuReport:
+def _report(snapshot: Snapshot) -> GpuReport:
     if not snapshot.answers or not snapshot.gpus:
         raise unreadable(snapshot)
     report = name_containers(make_report(snapshot))
@@ -36,7 +37,7 @@ def _report(snapshot: Snapshot, order: Order) -> GpuReport:
                 detail="Insufficient Permissions",
             )
         )
-    return _choose(report, order.only)
+    return report
 
 
 def unreadable(snapshot: Snapshot) -> LabError:
@@ -97,7 +98,11 @@ def publish(report: GpuReport, show: Show, tell: Tell) -> None:
             save(text, show.output)
         print(text, flush=True)
         return
-    text = "" if show.json else gpu_text(report, sys.stdout, details=show.details)
+    text = (
+        ""
+        if show.json
+        else gpu_text(report, sys.stdout, details=_names_of_smi() if show.details else None)
+    )
     tell.publish(report, text)
 
 
@@ -110,6 +115,12 @@ def _until_interrupted() -> Iterator[None]:
         return
 
 
+def _names_of_smi() -> dict[str, str]:
+    from lab.gpu.fields import FIELDS
+
+    return {field.name: field.smi for field in FIELDS}
+
+
 def once(reading: Reading, order: Order, show: Show, tell: Tell) -> int:
     """Read once, and show; returns the exit code.
 
@@ -117,23 +128,40 @@ def once(reading: Reading, order: Order, show: Show, tell: Tell) -> int:
         LabError: nothing could be read; says why.
     """
     _load(show)
-    report = _report(reading.snapshot(tell.say), order)
+    report = _choose(_report(reading.snapshot(tell.say)), order.only)
     publish(report, show, tell)
     return code_of(report)
 
 
+def _reports(reading: Reading, order: Order) -> Iterator[tuple[GpuReport, str]]:
+    """One report after the other, each with why there is no newer one; never ends by itself.
+
+    Raises:
+        LabError: nothing could be read at the start.
+    """
+    memory = Memory()
+    report, trouble = memory.complete(_report(reading.snapshot())), ""
+    while True:
+        yield _choose(report, order.only), trouble
+        reading.again()
+        try:
+            report, trouble = memory.complete(_report(reading.snapshot())), ""
+        except LabError as error:  # the driver is gone; what was last seen stays
+            report, trouble = memory.all_gone(report), str(error)
+
+
 def follow(reading: Reading, order: Order, show: Show, tell: Tell) -> int:
     """One report after the other, for programs and for files, until Ctrl-C."""
-    code = 0
-    memory = Memory()
+    code = _INTERRUPTED
     with _until_interrupted():
-        while True:
-            begun = time.monotonic()
-            report = memory.complete(_report(reading.snapshot(), order))
+        begun = time.monotonic()
+        for report, trouble in _reports(reading, order):
+            if trouble:
+                tell.say(trouble)
             publish(report, show, tell)
             code = code_of(report)
             time.sleep(max(0.0, begun + order.interval_s - time.monotonic()))
-            reading.again()
+            begun = time.monotonic()
     return code
 
 
@@ -141,24 +169,17 @@ def draw(reading: Reading, order: Order, show: Show) -> int:
     """On the whole terminal, until Ctrl-C."""
     from lab.render.gpu.watch import Screen
 
-    memory = Memory()
-    snapshot = reading.snapshot()
-    report = memory.complete(_report(snapshot, order))  # trouble at the start is an error
+    reports = _reports(reading, order)
+    report, trouble = next(reports)  # trouble at the start is an error, and leaves the terminal be
     with _until_interrupted(), Screen(order.interval_s) as screen:
         while True:
             begun = time.monotonic()
-            trouble = ""
-            try:
-                report = memory.complete(_report(snapshot, order))
-            except LabError as error:  # the driver is gone; what was last seen stays
-                trouble, report = str(error), memory.all_gone(report)
             screen.show(report, trouble)
             if show.output:
                 save(to_json(report), show.output)
             while not screen.wait(begun + order.interval_s - time.monotonic()):
                 pass
-            reading.again()
-            snapshot = reading.snapshot()
+            report, trouble = next(reports)
     return code_of(report)
 
 

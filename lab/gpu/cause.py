@@ -91,7 +91,7 @@ def _no_library(snapshot: Snapshot, host: GpuHost, seen: str) -> Cause:
     if host.jetson:
         return Cause(
             "jetson", "This Jetson's system has no NVML.", "JetPack before 7 comes without it",
-            "sudo tegrastats shows the GPU; the lab runs on the CPU: --device cpu",
+            "sudo tegrastats shows the GPU; the lab runs on the CPU: ./inv lab --device cpu",
         )  # fmt: skip
     if host.wsl or host.wsl_without_driver:
         return _wsl(host)

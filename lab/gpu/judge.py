@@ -269,7 +269,8 @@ def _software(gpu: Gpu, wheel: Wheel, driver_version: str | None) -> Iterator[Fi
             f"driver {driver_version} is too old: torch's CUDA {wheel.cuda_version} needs"
             f" {wheel.least_driver}",
             "torch finds no GPU, or the container does not start",
-            f"update the driver to {wheel.least_driver} or newer; until then --device cpu",
+            f"update the driver to {wheel.least_driver} or newer; until then"
+            " ./inv lab --device cpu",
         )  # fmt: skip
     capability = capability_of(gpu)
     if capability and architecture_for(capability, tuple(wheel.architectures)) is None:
@@ -278,7 +279,7 @@ def _software(gpu: Gpu, wheel: Wheel, driver_version: str | None) -> Iterator[Fi
             f"torch's wheel has no code for compute capability {gpu.compute_capability}",
             'torch answers "no kernel image is available"; the wheel has '
             + ", ".join(wheel.architectures),
-            "take another GPU, or --device cpu; this one needs another build of torch",
+            "take another GPU, or ./inv lab --device cpu; this one needs another build of torch",
         )  # fmt: skip
 
 

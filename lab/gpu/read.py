@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from lab.paths import ROOT
@@ -60,12 +59,7 @@ class Reading:
         """Nothing more: it runs."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it, whatever it is doing."""
         if self._alive:
             self._process.kill()

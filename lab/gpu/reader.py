@@ -59,7 +59,6 @@ class Reader:
 
     def read(self) -> dict[str, Any]:
         """One reading of everything."""
-        begin = time.monotonic()
         if not self._started:
             code = self._within(self._deadline_s * _START_TIMES, self._call_for_code("nvmlInit"))
             if code:
@@ -75,7 +74,7 @@ class Reader:
         gpus = [self._finish(index, device) for index, device in enumerate(devices)]
         return {
             "answers": True, **system, "library": library(), "gpus": gpus,
-            "topology": list(topology), "took_s": time.monotonic() - begin,
+            "topology": list(topology),
         }  # fmt: skip
 
     def _within(self, seconds: float, function: Callable[[], int]) -> int:

@@ -16,7 +16,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         library: the file that NVML was loaded from.
         driver_version, nvml_version: as NVML gives them.
         cuda_version: as 13000 for 13.0.
-        took_s: what reading took.
     """
 
     answers: bool
@@ -29,7 +28,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     cuda_version: int | None = None
     gpus: list[Gpu] = []
     topology: list[GpuPair] = []
-    took_s: float | None = None
 
 
 def parse_snapshot(line: str) -> Snapshot:

@@ -99,6 +99,7 @@ def test_specification_taken_away_is_exit_2_with_the_remedy(
     assert result.code == 2
     assert "Docker has no GPU to give to a container." in result.err
     assert "nvidia-ctk cdi generate" in result.err
+    assert "--device cpu" not in result.err  # inv gpu has no such option
 
 
 def test_dry_run_shows_the_command_line(given: Driver, image: str, inv: CommandLine) -> None:

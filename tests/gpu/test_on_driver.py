@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.records.gpu import GpuReport
-from tests.conftest import CommandLine, MakeDriver, Result
+from tests.conftest import CommandLine, MakeDriver, Result, wait_for
 from tests.nvml import scenarios
 from tests.nvml.library import build
 
@@ -236,6 +237,7 @@ def test_details_show_every_value(gpu: Gpu) -> None:
         assert out.count(f"  {name} ") == 2
     assert "retired_pages_pending" in out
     assert "- (not_supported)" in out
+    assert "power.draw" in out  # nvidia-smi's name for it
     assert "0 - 1  node and NVLink" in out
 
 
@@ -314,6 +316,12 @@ def test_watch_in_a_pipe_is_a_line_for_each_reading(
         seen = _until(process.stdout, lambda r: r.gpus[1].unreadable == "lost" and
                       "no longer knows" in r.gpus[1].reasons[0].seen)  # fmt: skip
         assert seen.gpus[1].uuid == first.gpus[1].uuid
+        driver.put(scenarios.refusing("nvmlDeviceGetCount", 999))  # and then all of them
+        _until(process.stdout, lambda r: [g.unreadable for g in r.gpus] == ["lost", "lost"])
+        driver.put(scenarios.healthy(2))
+        _until(process.stdout, lambda r: r.verdict == "ok")
+        driver.put(lost)
+        _until(process.stdout, lambda r: r.verdict == "fail")
         assert file.exists()
     finally:
         os.killpg(process.pid, signal.SIGINT)
@@ -325,10 +333,58 @@ def test_watch_in_a_pipe_is_a_line_for_each_reading(
 
 def _until(lines: Any, holds: Callable[[GpuReport], bool]) -> GpuReport:
     for line in lines:
+        if not line.startswith("{"):  # what is said of trouble, on standard error
+            continue
         found = msgspec.json.decode(line, type=GpuReport)
         if holds(found):
             return found
     raise AssertionError("it ended")
+
+
+def test_watch_of_one_gpu_keeps_it_in_view_when_the_driver_forgets_it(
+    inv: CommandLine, make_driver: MakeDriver
+) -> None:
+    driver = make_driver(scenarios.healthy(2))
+    inv("--list")
+    process = inv.begin("gpu", "--watch", "--json", "--interval", "0.1", "--only", "1",
+                        **driver.variables)  # fmt: skip
+    try:
+        _until(process.stdout, lambda r: [g.verdict for g in r.gpus] == ["ok"])
+        driver.put(scenarios.healthy(1))
+        seen = _until(process.stdout, lambda r: r.verdict == "fail")
+        assert [(g.index, g.unreadable) for g in seen.gpus] == [(1, "lost")]
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        with process:
+            assert process.stdout is not None
+            process.stdout.read()
+
+
+@pytest.mark.parametrize("words", [("gpu",), ("gpu", "--watch", "--json")])
+def test_ctrl_c_before_the_first_reading_is_130(
+    inv: CommandLine, make_driver: MakeDriver, words: tuple[str, ...]
+) -> None:
+    scenario = scenarios.healthy(1) | {"calls": {"nvmlInit": {"hang": True}}}
+    inv("--list")
+    process = inv.begin(*words, **make_driver(scenario).variables)
+    assert process.stdout is not None
+    if words == ("gpu",):
+        assert "waiting for NVIDIA's driver" in process.stdout.readline()
+    else:
+        pattern = f"lab.command_line .*{' '.join(words)}"
+
+        def forked() -> bool:
+            found = subprocess.run(
+                ["pgrep", "-f", pattern], capture_output=True, text=True, check=False
+            )
+            return len(found.stdout.split()) == 2
+
+        wait_for(forked, "the reader to start")
+    os.killpg(process.pid, signal.SIGINT)
+    with process:
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert "Traceback" not in rest
 
 
 def test_nothing_of_torch_is_loaded(gpu: Gpu) -> None:

@@ -128,7 +128,7 @@ def test_any_machine_gives_a_report_or_a_cause(
     for gpu in report.gpus:
         assert (gpu.verdict == "ok") == (not gpu.reasons)
         assert all(reason.next and "{" not in reason.next for reason in gpu.reasons)
-    text = gpu_text(report, width=80, details=True)
+    text = gpu_text(report, width=80, details={})
     assert all(f"{gpu.index}  {gpu.verdict}" in text for gpu in report.gpus)
     assert text.isprintable() or not [c for c in text if not c.isprintable() and c != "\n"]
     assert list(text_string_to_metric_families(prometheus_text(report) + "\n"))

@@ -53,14 +53,21 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 @pytest.fixture
-def watch(terminal: Terminal, inv: CommandLine, make_driver: MakeDriver, tmp_path: Path) -> Driver:
+def interval_s() -> float:
+    return 0.2
+
+
+@pytest.fixture
+def watch(
+    terminal: Terminal, inv: CommandLine, make_driver: MakeDriver, tmp_path: Path, interval_s: float
+) -> Driver:
     """A watch of eight GPUs that is under way."""
     inv("--list")
     driver = make_driver(scenarios.healthy(8))
     variables = {"LAB_STATE": str(inv.state), **driver.variables}
     script = tmp_path / "watch.sh"
     words = " ".join(f"{name}='{value}'" for name, value in variables.items())
-    script.write_text(f"exec env {words} {inv.root}/inv gpu --watch --interval 0.2\n")
+    script.write_text(f"exec env {words} {inv.root}/inv gpu --watch --interval {interval_s}\n")
     terminal.type("echo before")
     terminal.see("before")
     terminal.type(f"sh {script}; echo ended $?")
@@ -91,6 +98,18 @@ def test_watch_fits_a_window_that_changes_its_size(terminal: Terminal, watch: Dr
     terminal.see("5 x16")  # the wide window has room for the link
     assert len(lines(terminal)) == 8
     assert "more lines" not in terminal.shown()
+
+
+@pytest.mark.parametrize("interval_s", [600])
+def test_watch_follows_the_window_without_waiting_for_the_next_reading(
+    terminal: Terminal, watch: Driver
+) -> None:
+    terminal("resize-window", "-x", "60", "-y", "12")
+    terminal.see("more lines")
+    terminal("resize-window", "-x", "100", "-y", "30")
+    terminal.see("every 600 s; Ctrl-C ends")
+    terminal("send-keys", "C-c")
+    terminal.see("ended 0")
 
 
 def test_watch_keeps_a_gpu_in_view_that_is_lost(terminal: Terminal, watch: Driver) -> None:

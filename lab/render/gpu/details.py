@@ -1,6 +1,6 @@
 """Every value of every GPU, under the names of the record."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 _SAID = {"verdict", "reasons", "processes", "missing", "unreadable", "detail"}
 
 
-def details_of(report: GpuReport) -> Iterator["RenderableType"]:
-    """A block for each GPU, then how each pair is connected."""
+def details_of(report: GpuReport, smi: Mapping[str, str]) -> Iterator["RenderableType"]:
+    """A block for each GPU, then how each pair is connected.
+
+    Args:
+        report: what was read.
+        smi: what nvidia-smi calls a value, by the record's name for it.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -25,7 +30,8 @@ def details_of(report: GpuReport) -> Iterator["RenderableType"]:
         yield Text(f"\nGPU {gpu.index}", style="bold")
         shown = Table(box=None, padding=(0, 2, 0, 2), show_edge=False, show_header=False)
         for name, words in _rows(gpu):
-            shown.add_row(name, words)
+            key = smi.get(name)
+            shown.add_row(name, Text.assemble(words, (f"  {key}" if key else "", "dim")))
         yield shown
     if report.topology:
         yield Text("\nconnections", style="bold")
@@ -48,8 +54,22 @@ def _rows(gpu: Gpu) -> Iterator[tuple[str, str]]:
         elif isinstance(value, list) and value and isinstance(value[0], Struct):
             for number, entry in enumerate(value):
                 yield (name if number == 0 else ""), _entry(entry)
+        elif name == "cpu_affinity":
+            yield name, _ranges(value)
         else:
             yield name, _words(value)
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Numbers in order as `0-55, 112-167`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    shown = [f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return ", ".join(shown) or "none"
 
 
 def _entry(entry: Struct) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-STYLES: dict[str, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+_STYLES: dict[str, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _GIB = 1 << 30
 # In a narrow terminal these go first.
 _EXPENDABLE = ("pcie", "clock", "name", "power", "use", "temp")
@@ -25,7 +25,7 @@ _RIGHT = {"GPU", "temp", "power", "memory GiB", "use", "clock", "pcie", "pid"}
 
 def gpu_text(
     report: GpuReport, stream: TextIO | None = None, *, width: int | None = None,
-    details: bool = False,
+    details: Mapping[str, str] | None = None,
 ) -> str:  # fmt: skip
     """A report as text, with colours where the stream is a terminal and NO_COLOR is not set.
 
@@ -33,7 +33,8 @@ def gpu_text(
         report: what was read.
         stream: where the text will go, None for standard output; nothing is written here.
         width: columns; None takes the terminal's, or 80.
-        details: every value of every GPU as well.
+        details: where it is given, every value of every GPU as well; it says what nvidia-smi calls
+            each, by the record's name.
     """
     from rich.console import Console
 
@@ -43,10 +44,10 @@ def gpu_text(
     with console.capture() as captured:
         for part in parts(report, console):
             console.print(part)
-        if details:
+        if details is not None:
             from lab.render.gpu.details import details_of
 
-            for part in details_of(report):
+            for part in details_of(report, details):
                 console.print(part)
     text = "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
     encoding = console.encoding or "utf-8"
@@ -93,7 +94,7 @@ def table(gpus: list[Gpu], width: int) -> "Table":
         for cells in (_cells(gpu), *map(partial(_instance_cells, gpu), gpu.mig_instances or []))
     ]
     columns = fit(_by_column(rows), width, flexible="name", expendable=_EXPENDABLE)
-    return _table(columns, {"verdict": STYLES})
+    return _table(columns, {"verdict": _STYLES})
 
 
 def _by_column(rows: list[dict[str, str]]) -> dict[str, list[str]]:
@@ -135,7 +136,7 @@ def _cells(gpu: Gpu) -> dict[str, str]:
         "name": clean(gpu.name or f"({gpu.unreadable or 'unknown'})").removeprefix("NVIDIA "),
         "temp": _with(gpu.temperature_c, "°C"),
         "power": _of(gpu.power_w, gpu.power_limit_w, "W"),
-        "memory GiB": memory_of(gpu),
+        "memory GiB": _memory(gpu),
         "use": _with(gpu.utilization_percent, "%"),
         "clock": _with(gpu.sm_clock_mhz, "MHz"),
         "pcie": link,
@@ -164,7 +165,7 @@ def _of(value: float | None, limit: float | None, unit: str) -> str:
     return f"{value:.0f} {unit}" if limit is None else f"{value:.0f}/{limit:.0f} {unit}"
 
 
-def memory_of(gpu: Gpu) -> str:
+def _memory(gpu: Gpu) -> str:
     """Used and total memory in GiB; `unified` where it is the system's."""
     if gpu.memory == "unified":
         return "unified"

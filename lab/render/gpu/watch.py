@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Self
 
 from lab.records.gpu import GpuReport
@@ -45,22 +45,17 @@ class Screen:
         self._live.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the screen back."""
         if self._live is not None:
-            self._live.__exit__(kind, error, trace)
+            self._live.__exit__(None, None, None)
         signal.signal(signal.SIGWINCH, signal.SIG_DFL)
 
-    def show(self, report: GpuReport | None, trouble: str = "") -> None:
+    def show(self, report: GpuReport, trouble: str = "") -> None:
         """Draw a report.
 
         Args:
-            report: the newest; None before the first.
+            report: the newest.
             trouble: why there is no newer one.
         """
         assert self._live is not None
@@ -88,7 +83,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 class _View:
     """A report cut to the screen: what does not fit is said, not lost."""
 
-    def __init__(self, report: GpuReport | None, trouble: str, interval_s: float) -> None:
+    def __init__(self, report: GpuReport, trouble: str, interval_s: float) -> None:
         self._report, self._trouble, self._interval_s = report, trouble, interval_s
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
@@ -118,7 +113,4 @@ class _View:
         if self._trouble:
             yield Text(self._trouble, style="bold red")
             yield Text()
-        if self._report is None:
-            yield Text("" if self._trouble else "waiting for NVIDIA's driver ...")
-        else:
-            yield from parts(self._report, console)
+        yield from parts(self._report, console)

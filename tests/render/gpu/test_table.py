@@ -38,7 +38,7 @@ def test_values_that_are_missing_are_a_dash() -> None:
 def test_names_cannot_steer_the_terminal() -> None:
     evil = GpuProcess(pid=1, kind="compute", command="\x1b[2J\nrm", user="\x07me")
     gpu = replace(IDLE, name="\x1b]0;title\x07", processes=[evil])
-    text = gpu_text(make_report(snapshot(gpu)), width=100, details=True)
+    text = gpu_text(make_report(snapshot(gpu)), width=100, details={})
     assert "\x1b" not in text
     assert "\x07" not in text
 
@@ -50,9 +50,14 @@ def test_text_for_a_stream_without_utf_8_can_be_written() -> None:
 
 def test_details_have_every_value_with_its_reason() -> None:
     gpu = replace(BUSY, energy_j=None, missing={"energy_j": "not_supported"})
-    text = gpu_text(make_report(snapshot(gpu)), width=100, details=True)
+    text = gpu_text(make_report(snapshot(gpu)), width=100, details={})
     for name in set(Gpu.__struct_fields__) - {
         "verdict", "reasons", "processes", "missing", "unreadable", "detail",
     }:  # fmt: skip
         assert f"  {name} " in text, name
     assert "- (not_supported)" in text
+
+
+def test_processors_are_shown_as_ranges() -> None:
+    gpu = replace(BUSY, cpu_affinity=[*range(56), 60, *range(112, 168)])
+    assert "0-55, 60, 112-167" in gpu_text(make_report(snapshot(gpu)), width=100, details={})
