@@ -117,5 +117,11 @@ def test_gpu_with_a_few_unknown_answers_is_no_fault() -> None:
     assert names(one(replace(BUSY, missing=many))) == ["unknown"]
 
 
+@pytest.mark.parametrize("field", ["pcie_generation", "pcie_generation_max", "pcie_width"])
+def test_number_that_makes_no_sense_is_no_traceback(field: str) -> None:
+    """A broken driver says what nobody foresaw."""
+    assert one(replace(BUSY, **{field: (1 << 32) - 1})).index == 0
+
+
 def test_wheel_is_the_one_of_the_cuda_lock() -> None:
     assert WHEEL.cuda_version == "13.0"
