@@ -81,7 +81,9 @@ def _chosen(where: Wish) -> Choice:
     try:
         return chosen(where)
     except LabError as error:
-        remedy = error.next_step.replace("; without a GPU: --device cpu", "")
+        remedy = error.next_step.partition("; without a GPU:")[0]
+        if "--device" in remedy:
+            remedy = "leave --engine out: ./inv gpu then reads right here, and says why it cannot"
         raise LabError(error.what, why=error.why, next_step=remedy) from error
 
 

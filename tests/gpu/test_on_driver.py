@@ -292,6 +292,12 @@ def test_words_that_make_no_sense_are_refused(gpu: Gpu, words: tuple[str, ...], 
     assert (result.code, said in result.err) == (2, True), result.err
 
 
+@pytest.mark.parametrize("engine", ["docker", "podman", "apptainer"])
+def test_remedy_names_no_option_that_the_command_lacks(gpu: Gpu, engine: str) -> None:
+    result = gpu(scenarios.healthy(1), "--engine", engine)
+    assert (result.code, "next:" in result.err, "--device" in result.err) == (2, True, False)
+
+
 def test_watch_in_a_pipe_is_a_line_for_each_reading(
     inv: CommandLine, make_driver: MakeDriver, tmp_path: Path
 ) -> None:
