@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lab.records.gpu import GpuReport
 from tests.conftest import CommandLine, MakeDriver, Result, wait_for
 from tests.nvml import scenarios
+from tests.nvml.cdi import skip_beside_others
 from tests.nvml.library import build
 
 pytestmark = pytest.mark.driver
@@ -294,6 +295,7 @@ def test_words_that_make_no_sense_are_refused(gpu: Gpu, words: tuple[str, ...], 
 
 @pytest.mark.parametrize("engine", ["docker", "podman", "apptainer"])
 def test_remedy_names_no_option_that_the_command_lacks(gpu: Gpu, engine: str) -> None:
+    skip_beside_others()
     result = gpu(scenarios.healthy(1), "--engine", engine)
     assert (result.code, "next:" in result.err, "--device" in result.err) == (2, True, False)
 
