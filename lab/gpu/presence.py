@@ -1,7 +1,9 @@
 """Whether the GPUs that were here at the start of the lab still are.
 
 A daemon-reload of systemd on the host takes them from a running container; nothing inside notices
-before torch fails. `python -m lab.gpu.presence FILE` is what the image's health check asks.
+before torch fails. `python -m lab.gpu.presence FILE` is what the image's health check asks: the
+first time, a second after the start, it notes the GPUs in the file. (The server does not: a process
+that it starts looks like a second server for a moment.)
 """
 
 import sys
@@ -23,9 +25,9 @@ class _Present(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def remember(path: Path) -> None:
-    """Note which GPUs are here; without any, nothing is noted, and nothing is missed later."""
-    if uuids := _uuids(read_gpus(deadline_s=_DEADLINE_S)):
-        path.write_bytes(msgspec.json.encode(_Present(uuids=sorted(uuids))))
+    """Note which GPUs are here; where none is, that: none is missed later."""
+    uuids = sorted(_uuids(read_gpus(deadline_s=_DEADLINE_S)))
+    path.write_bytes(msgspec.json.encode(_Present(uuids=uuids)))
 
 
 def find_missing(path: Path) -> str:
@@ -33,6 +35,8 @@ def find_missing(path: Path) -> str:
     try:
         before = msgspec.json.decode(path.read_bytes(), type=_Present)
     except (OSError, msgspec.DecodeError):
+        return ""
+    if not before.uuids:
         return ""
     now = read_gpus(deadline_s=_DEADLINE_S)
     if not now.answers:
@@ -51,8 +55,12 @@ def _uuids(snapshot: Snapshot) -> set[str]:
 
 
 def main(argv: list[str]) -> int:
-    """Say what is missing; 1 where something is, as a health check ends."""
-    trouble = find_missing(Path(argv[0]))
+    """Note the GPUs the first time, then say what is missing; 1 where something is, as a health
+    check ends."""
+    path = Path(argv[0])
+    if not path.exists():
+        remember(path)
+    trouble = find_missing(path)
     if trouble:
         print(f"{trouble}. Remedy: {REMEDY}")
     return 1 if trouble else 0

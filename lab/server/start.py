@@ -13,13 +13,11 @@ import shutil
 import stat
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from lab.bench.memory import cgroup_limits
-from lab.gpu.presence import remember
 from lab.server.jupyter import jupyter_settings
 
 
@@ -38,7 +36,6 @@ def main(argv: list[str] | None = None) -> int:
         "work": str(root), "device": options.device, "runtime": str(runtime),
     }  # fmt: skip
     write_private(options.state / "session.json", json.dumps(secret))
-    _remember_gpus(options.state / "gpus.json")
     try:
         settings = jupyter_settings(
             root=root, ip=options.ip, port=options.port, token=token, memory_bytes=memory_bytes(),
@@ -98,12 +95,6 @@ def write_private(path: Path, text: str) -> None:
     ) as file:
         file.write(text)
     beside.replace(path)
-
-
-def _remember_gpus(path: Path) -> None:
-    """Note the GPUs of this start beside the server's, so that the health check can miss them."""
-    path.unlink(missing_ok=True)
-    threading.Thread(target=remember, args=(path,), daemon=True).start()
 
 
 def _private_folder() -> Path:
