@@ -224,10 +224,25 @@ class _Job:
 
     def _compare(self, point: Point, seen: Backward) -> list[Draft]:
         compared = compare(point)
+        if bool(compared.unresolved.any()):  # entries of very different sizes, or a domain's end
+            relative = self._relative(point)
+            again = compare(relative)
+            if int(again.unresolved.sum()) < int(compared.unresolved.sum()):
+                point, compared = relative, again
         wrong = self._judge(point, compared, seen, "")
         if any(not d.harmless for d in wrong):
             return wrong
         return wrong + self._elsewhere(point, seen)
+
+    def _relative(self, point: Point) -> Point:
+        """The same point, where each entry is moved by a share of its own size."""
+        import torch
+
+        other = Point(
+            problem=point.problem, x=point.x, random=point.random, native=point.native
+        )
+        other.scale = torch.where(point.x == 0, point.scale, point.x.abs())
+        return other
 
     def _judge(self, point: Point, compared: Comparison, seen: Backward, place: str) -> list[Draft]:
         """Findings of a comparison: none, a kink, or what is wrong."""
@@ -281,22 +296,22 @@ class _Job:
             words = {"evidence": phrase("jump", self.language)}
             return [Draft(cause="not_differentiable", slot=self.inputs.slots[0], seen=words,
                           harmless=True)]  # fmt: skip
-        at = entry(point, i, kink.v)
+        v = kink.v if point.problem.fixed_weights else _sharpest(point, i)
+        at = entry(point, i, v)
         if kink.outside is not None and at.smooth and at.wrong:
             drafts = diagnose(point, compared.failing, self._known(seen))
             if drafts:
                 return drafts
-        factor = float(kink.v[0]) if point.y.numel() == 1 else 1.0
         fit = phrase("inside" if kink.outside is None else "outside", self.language)
-        slopes = sorted((at.left / factor, at.right / factor))
+        slopes = sorted((at.left, at.right))
         if kink.outside is None and kink.jumps:
             words = {"evidence": phrase("jump", self.language)}
             return [Draft(cause="not_differentiable", slot=self.inputs.slot_of(i), i=i,
                           seen=words, harmless=True)]  # fmt: skip
         return [
             Draft(
-                cause="kink", slot=self.inputs.slot_of(i), i=i, analytical=at.analytical / factor,
-                numerical=at.numerical / factor, uncertainty=abs(at.uncertainty / factor),
+                cause="kink", slot=self.inputs.slot_of(i), i=i, analytical=at.analytical,
+                numerical=at.numerical, uncertainty=at.uncertainty,
                 seen={"left": slopes[0], "right": slopes[1], "fit": fit},
                 harmless=kink.outside is None,
             )
@@ -379,6 +394,15 @@ def _as_branch(draft: Draft, place: str) -> Draft:
         numerical=draft.numerical, uncertainty=draft.uncertainty, output=draft.output,
         seen={"place": place},
     )  # fmt: skip
+
+
+def _sharpest(point: Point, i: int) -> Any:
+    """Weights that single out the output with the largest change of slope along an entry."""
+    import torch
+
+    v = torch.zeros_like(point.y)
+    v[int(point.along(point.unit(i)).kink.abs().argmax())] = 1.0
+    return v
 
 
 def _held(call: Any) -> list[Any]:

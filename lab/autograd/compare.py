@@ -24,6 +24,7 @@ _ROW_GROUP = 1e-6
 # Fail beyond so many times the measured error, and this share of the typical part.
 _ERRORS = 20.0
 _RELATIVE = {False: 2e-9, True: 2e-4}
+_FLOOR = 1e-13
 _EPS = {False: 2.3e-16, True: 1.2e-7}
 
 
@@ -66,12 +67,14 @@ class Point:
         x: where, shape (n,).
         random: generator of directions.
         native: values are float32.
+        natural: the largest derivative along any direction so far: what is far below is rounding.
     """
 
     problem: Problem
     x: Tensor
     random: object
     native: bool = False
+    natural: float = 0.0
     y: Tensor = field(init=False)
     scale: Tensor = field(init=False)
 
@@ -80,6 +83,11 @@ class Point:
         self.y = self.problem.value(self.x)
         self.pull = self.problem.pullback(self.x)
         self.scale = self.problem.inputs.scale
+
+    @property
+    def largest(self) -> float:
+        """The largest value."""
+        return float(self.y.abs().max())
 
     @property
     def eps(self) -> float:
@@ -141,6 +149,8 @@ class Point:
             slope.has_kink[used].any()
         )
         tolerance = _ERRORS * (error + step) + _RELATIVE[self.native] * scale
+        # Analytical gradients are rounded too: differences of numbers of this size.
+        tolerance += float(v.norm()) * max(_FLOOR * self.natural, 4 * self.eps * self.largest)
         return Residual(
             u=u, v=v, analytical=analytical, numerical=numerical, tolerance=tolerance, smooth=smooth
         )
@@ -186,6 +196,7 @@ def compare(point: Point, *, thorough: bool = True) -> Comparison:
     contribution = torch.stack([g.abs() for g in first]).amax(0) * point.scale
     directions = _directions(point, contribution, thorough=thorough)
     slopes = [point.along(u) for u in directions]
+    point.natural = max(float(s.value.abs().max()) for s in slopes)
     unresolved = _unresolved(point, slopes)
     failing = []
     for v in _weights(point, slopes, ~unresolved, thorough=thorough):
@@ -238,9 +249,10 @@ def _weights(
     error = torch.stack([s.error for s in slopes]).amin(0)
     size = torch.maximum(size, torch.where(torch.isfinite(error), 1e3 * error, 0.0))
     largest = float(size[usable].max())
-    size = torch.where(size > 0, size, largest or 1.0)
+    # Beside the largest these are nothing, or lost to underflow.
+    size = torch.where(size > 1e-150 * largest, size, largest or 1.0)
     found = []
-    for low, high in ((_ROW_GROUP, 2.0), (_ROW_GROUP**2, _ROW_GROUP), (-1.0, _ROW_GROUP**2)):
+    for low, high in ((_ROW_GROUP, 2.0), (_ROW_GROUP**2, _ROW_GROUP)):
         rows = usable & (size > low * largest) & (size <= high * largest) if largest else usable
         if bool(rows.any()):
             share = torch.where(rows, float(size[rows].max()) / size, 0.0)

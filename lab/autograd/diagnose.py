@@ -37,9 +37,11 @@ class Background:
 def diagnose(point: Point, failing: list[Residual], known: Background) -> list[Draft]:
     """One finding for each input whose gradient is wrong, the worst first; three at most."""
     hits: dict[int, list[int]] = {}
-    v = failing[0].v
+    # Patterns show where many entries and outputs take part.
+    widest = max(failing, key=lambda r: (int((r.v != 0).sum()), int((r.u != 0).sum()), r.excess))
+    v = widest.v
     slots = point.problem.inputs.slots
-    for i in search(point, failing[0]):
+    for i in search(point, widest):
         hits.setdefault(slots.index(point.problem.inputs.slot_of(i)), []).append(i)
     others = [k for k in range(len(slots)) if k not in hits]
     found = []
@@ -63,6 +65,8 @@ def _one(point: Point, k: int, entries: list[Entry], v: Tensor, known: Backgroun
     else:
         output = row_of(point, worst.i, v)
         values = _of_row(point, worst.i, output)
+    if cause == "unknown" and not known.written and values[0] == 0 and output is not None:
+        cause, seen = "detached", {"evidence": phrase("partly", known.language)}
     seen.setdefault("count", len(wrong))
     seen.setdefault("looked", len(entries))
     return Draft(
@@ -93,6 +97,9 @@ def _cause(
     if _in_steps(point, wrong):
         return "not_differentiable", {"evidence": phrase("steps", language)}
     if not known.written:
+        ratio = _ratio(entries)
+        if ratio is not None and abs(ratio - 1) < 2.0**-23:
+            return _of_ratio(ratio, known)
         evidence = known.cuts[0] if known.cuts else phrase("partly", language)
         return ("detached", {"evidence": evidence}) if known.cuts else ("unknown", {})
     ratio = _ratio(entries)
@@ -130,6 +137,8 @@ def _ratio(entries: list[Entry]) -> float | None:
 
 
 def _of_ratio(ratio: float, known: Background) -> tuple[Any, dict[str, Any]]:
+    if abs(ratio - 1) < 2.0**-23:
+        return "float32_inside", {"part": phrase("gradient", known.language)}
     if math.isclose(ratio, -1, rel_tol=1e-6):
         return "wrong_sign", {}
     if 0 < ratio < 0.4:

@@ -46,6 +46,9 @@ def beside(point: Point, distance: float = _NEAR) -> Point | None:
 
     for attempt in range(6):
         step = point.direction() * distance
+        if distance > 0.1:  # far enough to leave a domain: signs stay
+            own = torch.where(point.x == 0, step.abs(), 0.5 * point.x.abs())
+            step = torch.clamp(step, -own, own)
         if attempt >= 3:  # a domain that ends at zero
             step = point.noise(point.x.numel()) * point.x * distance
         try:

@@ -66,6 +66,21 @@ class _Ladder:
         self.even[k] = (plus - self.y) - (self.y - minus)
         self.size[k] = torch.maximum(torch.maximum(plus.abs(), minus.abs()), self.y.abs())
 
+    def _spread(self, k: int, value: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:
+        """How far estimates of other orders and other steps are from this one.
+
+        Agreement of the orders alone can be chance, and tells nothing where the error does not
+        shrink with the square of the step: the next larger step is asked as well.
+        """
+        import torch
+
+        spread = (value - fine).abs()
+        if k - 3 not in self.odd:
+            return torch.maximum(spread, (value - coarse).abs())
+        wider = (16 * self.odd[k - 2] - self.odd[k - 3]) / 15
+        before = (256 * coarse - wider) / 255
+        return torch.maximum(spread, (value - before).abs() / 20)
+
     def estimate(self, k: int, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Value, its error, change of slope, its error, from the steps k, k - 1 and k - 2."""
         import torch
@@ -77,7 +92,7 @@ class _Ladder:
         s0, s1, s2 = self.even[k], self.even[k - 1], self.even[k - 2]
         # What is left of the second differences without their parts in h and h**2.
         noise = (s0 - (5 / 16) * s1 + (1 / 64) * s2).abs()
-        error = (value - fine).abs() + 0.5 * noise / h + 2 * eps * self.size[k] / h
+        error = self._spread(k, value, fine, coarse) + 0.5 * noise / h + 2 * eps * self.size[k] / h
         slopes, wider = (4 * s0 / h - s1 / (4 * h)) / 3, (4 * s1 / (4 * h) - s2 / (16 * h)) / 3
         kink_error = (slopes - wider).abs() + 4 * eps * self.size[k] / h
         bad = ~torch.isfinite(value + error)
@@ -125,13 +140,18 @@ def along(
     def good() -> Tensor:
         return best[1] <= _GOAL * best[0].abs() + _GOAL_VALUE * y.abs()
 
+    def limited(k: int) -> bool:
+        """Whether rounding is what the error comes from: smaller steps make it larger only."""
+        rounding = 2 * eps * ladder.size[k] * 4.0**k
+        return bool((good() | (rounding > 0.02 * best[1])).all())
+
     improve(_FIRST[-1])
     in_vain = 0
-    k = _FIRST[-1] + 1
-    while k <= last and in_vain < 3 and not bool(good().all()):
+    for k in range(_FIRST[-1] + 1, last + 1):
+        if in_vain >= 3 or bool(good().all()):
+            break
         ladder.take(k)
-        in_vain = 0 if improve(k) else in_vain + (1 if bool(torch.isfinite(best[1]).all()) else 0)
-        k += 1
+        in_vain = 0 if improve(k) or not limited(k) else in_vain + 1
     if not bool((best[1] <= 1e-5 * best[0].abs() + 1e-9 * y.abs()).all()):
         for k in (1, 0):
             ladder.take(k)

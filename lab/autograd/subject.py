@@ -66,6 +66,10 @@ class Subject:
         differentiable = [t for t in tensors if t.is_floating_point() or t.is_complex()]
         if not differentiable:
             raise refuse("returned_integers", self.language, dtype=str(tensors[0].dtype))
+        if not any(t.numel() for t in differentiable):
+            raise refuse("returned_empty", self.language)
+        if any(str(t.layout) != "torch.strided" for t in differentiable):
+            raise refuse("returned_sparse", self.language)
         return differentiable
 
     @contextlib.contextmanager

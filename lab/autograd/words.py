@@ -24,6 +24,14 @@ _REFUSALS: dict[str, dict[str, tuple[str, str, str]]] = {
         "es": ("La función devuelve sólo números enteros.", "su resultado tiene dtype {dtype}, que no tiene derivada",
                "devuelve un tensor de punto flotante"),
     },
+    "returned_empty": {
+        "en": ("The function returns an empty tensor.", "there is nothing to differentiate", "pass inputs that give it entries"),
+        "es": ("La función devuelve un tensor vacío.", "no hay nada que derivar", "pasa entradas con las que tenga elementos"),
+    },
+    "returned_sparse": {
+        "en": ("The function returns a sparse tensor.", "its entries come and go", "return it dense: .to_dense()"),
+        "es": ("La función devuelve un tensor ralo.", "sus elementos aparecen y desaparecen", "devuélvelo denso: .to_dense()"),
+    },
     "memory": {
         "en": ("The function needs more memory than there is.", "{words}", "check it with smaller inputs"),
         "es": ("La función necesita más memoria de la que hay.", "{words}", "pruébala con entradas más chicas"),
