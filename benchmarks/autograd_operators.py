@@ -43,6 +43,12 @@ TRUE = {
     "not_differentiable": "an infinite gradient at the end of its domain, or steps",
     "detached": "torch defines no gradient for this argument, or takes it for a constant",
 }
+# Findings that are true of one operator, by name, and why.
+KNOWN = {
+    "special.ndtr": "its values go in waves of 2e-11, which bend its slope by 1e-7",
+    "round.decimals_3": "its steps of 0.001 are closer together than the first steps of the check",
+    "nn.functional.hardsigmoid": "its slope is 1/6 in float32, 4e-8 off",
+}
 
 
 class TooLong(Exception):
@@ -129,12 +135,13 @@ def main() -> int:
                 counts["ok"] += 1
                 continue
             for finding in report.findings:
-                key = "explained" if finding.cause in TRUE else "unexplained"
+                known = TRUE.get(finding.cause) or KNOWN.get(name)
+                key = "explained" if known else "unexplained"
                 counts[key] += 1
                 if key == "unexplained":
                     print(f"{key} {name} sample {number}: {finding.cause}\n{finding.message}")
                 else:
-                    out.setdefault(f"found {finding.cause}: {TRUE[finding.cause]}", []).append(name)
+                    out.setdefault(f"found {finding.cause}: {known}", []).append(name)
     print(f"\n{dict(counts)}, {time.monotonic() - begin:.0f} s")
     for reason, names in sorted(out.items()):
         print(f"{reason}:\n    {', '.join(dict.fromkeys(names))}")

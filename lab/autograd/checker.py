@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab.autograd.compare import Comparison, Point, compare
+from lab.autograd.compare import Comparison, Point, Residual, compare
 from lab.autograd.diagnose import Background, diagnose
 from lab.autograd.draft import Draft
 from lab.autograd.guards import Backward, backward_guards, forward_guards, of_failed
@@ -291,20 +291,21 @@ class _Job:
             smooth = [r for r in near.failing if r.smooth]
             drafts = diagnose(kink.at, smooth, self._known(seen)) if smooth else []
             return drafts or [self._residual(point, near)]
-        i = kink.where if kink.outside is None else kink.outside
-        if i is None:
+        outside = [i for i in kink.outside if not _is_right(point, i, kink.v)]
+        i = outside[0] if outside else kink.where
+        if i is None or (kink.outside and not outside):
             words = {"evidence": phrase("jump", self.language)}
             return [Draft(cause="not_differentiable", slot=self.inputs.slots[0], seen=words,
                           harmless=True)]  # fmt: skip
         v = kink.v if point.problem.fixed_weights else _sharpest(point, i)
         at = entry(point, i, v)
-        if kink.outside is not None and at.smooth and at.wrong:
+        if outside and at.smooth and at.wrong:
             drafts = diagnose(point, compared.failing, self._known(seen))
             if drafts:
                 return drafts
-        fit = phrase("inside" if kink.outside is None else "outside", self.language)
+        fit = phrase("outside" if outside else "inside", self.language)
         slopes = sorted((at.left, at.right))
-        if kink.outside is None and kink.jumps:
+        if not outside and kink.jumps:
             words = {"evidence": phrase("jump", self.language)}
             return [Draft(cause="not_differentiable", slot=self.inputs.slot_of(i), i=i,
                           seen=words, harmless=True)]  # fmt: skip
@@ -313,7 +314,7 @@ class _Job:
                 cause="kink", slot=self.inputs.slot_of(i), i=i, analytical=at.analytical,
                 numerical=at.numerical, uncertainty=at.uncertainty,
                 seen={"left": slopes[0], "right": slopes[1], "fit": fit},
-                harmless=kink.outside is None,
+                harmless=not outside,
             )
         ]  # fmt: skip
 
@@ -333,10 +334,11 @@ class _Job:
                     other.scale = point.scale * times
                 if other is None or not bool(torch.isfinite(other.y).all()):
                     continue
+                other.floor = 1e-9  # out there a function may be ill-conditioned
                 found = compare(other, thorough=False)
             except (Unusable, BackwardFailed, LabError):
                 continue
-            if found.failing and all(r.smooth for r in found.failing[:1]) and not found.kinks:
+            if found.failing and _clear(found.failing[0]) and not found.kinks:
                 drafts = diagnose(other, found.failing, self._known(seen))
                 if drafts:
                     place = (
@@ -394,6 +396,18 @@ def _as_branch(draft: Draft, place: str) -> Draft:
         numerical=draft.numerical, uncertainty=draft.uncertainty, output=draft.output,
         seen={"place": place},
     )  # fmt: skip
+
+
+def _clear(worst: Residual) -> bool:
+    """Whether a difference is beyond what ill-conditioning gives."""
+    size = abs(worst.analytical) + abs(worst.numerical)
+    return worst.smooth and abs(worst.analytical - worst.numerical) > 1e-6 * size
+
+
+def _is_right(point: Point, i: int, v: Any) -> bool:
+    """Whether a number's gradient is right by itself, beside others that have a kink or a jump."""
+    at = entry(point, i, v)
+    return at.smooth and not at.wrong
 
 
 def _sharpest(point: Point, i: int) -> Any:

@@ -24,7 +24,6 @@ _ROW_GROUP = 1e-6
 # Fail beyond so many times the measured error, and this share of the typical part.
 _ERRORS = 20.0
 _RELATIVE = {False: 2e-9, True: 2e-4}
-_FLOOR = 1e-13
 _EPS = {False: 2.3e-16, True: 1.2e-7}
 
 
@@ -68,6 +67,7 @@ class Point:
         random: generator of directions.
         native: values are float32.
         natural: the largest derivative along any direction so far: what is far below is rounding.
+        floor: how far below, as a share.
     """
 
     problem: Problem
@@ -75,6 +75,7 @@ class Point:
     random: object
     native: bool = False
     natural: float = 0.0
+    floor: float = 1e-13
     y: Tensor = field(init=False)
     scale: Tensor = field(init=False)
 
@@ -150,7 +151,7 @@ class Point:
         )
         tolerance = _ERRORS * (error + step) + _RELATIVE[self.native] * scale
         # Analytical gradients are rounded too: differences of numbers of this size.
-        tolerance += float(v.norm()) * max(_FLOOR * self.natural, 4 * self.eps * self.largest)
+        tolerance += float(v.norm()) * max(self.floor * self.natural, 4 * self.eps * self.largest)
         return Residual(
             u=u, v=v, analytical=analytical, numerical=numerical, tolerance=tolerance, smooth=smooth
         )

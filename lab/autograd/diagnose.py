@@ -241,11 +241,15 @@ def _in_steps(point: Point, wrong: list[Entry]) -> bool:
     """Whether the function is flat around here, and changes in steps further on."""
     if any(e.numerical != 0 or e.uncertainty > 1e-9 for e in wrong):
         return False
-    u = point.direction()
-    for h in (0.3, 1.0, 3.0):
+    u = point.unit(wrong[0].i)
+    changed = False
+    for shift in (-3.1, -1.3, -0.37, 0.41, 1.7, 2.9):
         try:
-            if bool((point.problem.value(point.x + h * u) != point.y).any()):
-                return True
+            here = point.problem.value(point.x + shift * u)
+            beside = point.problem.value(point.x + (shift + 1e-6) * u)
         except Exception:
             return False
-    return False
+        if bool((here != beside).any()):
+            return False
+        changed = changed or bool((here != point.y).any())
+    return changed

@@ -17,6 +17,7 @@ _NEAR = 1e-4
 _PAIRS = 32
 # Outermost combinations of many kinks are rare among random neighbours: so much wider is allowed.
 _SLACK = 0.5
+_MOST = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Kink:
     Args:
         beside: the comparison at a point beside it.
         at: that point.
-        outside: the number whose gradient lies outside what its neighbours span; None: none does.
+        outside: numbers whose gradient lies outside what its neighbours span.
         where: a number that has the kink; None where it could not be told.
         jumps: whether the value itself jumps.
         v: weights of the outputs.
@@ -34,7 +35,7 @@ class Kink:
 
     beside: Comparison
     at: Point
-    outside: int | None
+    outside: tuple[int, ...]
     where: int | None
     jumps: bool
     v: Tensor
@@ -79,10 +80,10 @@ def examine(point: Point) -> Kink | None:
     width = high - low
     floor = 1e-5 * torch.maximum(own.abs(), width.max() * 1e-3) + 1e-9
     outside = (own < low - _SLACK * width - floor) | (own > high + _SLACK * width + floor)
-    first = int(outside.nonzero()[0]) if bool(outside.any()) else None
+    numbers = tuple(int(i) for i in outside.nonzero().flatten()[:_MOST])
     where = int(width.argmax()) if float(width.max()) > 1e-2 * float(own.abs().max()) else None
     return Kink(
-        beside=compare(near), at=near, outside=first, where=where, jumps=_jumps(point), v=v
+        beside=compare(near), at=near, outside=numbers, where=where, jumps=_jumps(point), v=v
     )
 
 

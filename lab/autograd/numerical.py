@@ -95,6 +95,9 @@ class _Ladder:
         error = self._spread(k, value, fine, coarse) + 0.5 * noise / h + 2 * eps * self.size[k] / h
         slopes, wider = (4 * s0 / h - s1 / (4 * h)) / 3, (4 * s1 / (4 * h) - s2 / (16 * h)) / 3
         kink_error = (slopes - wider).abs() + 4 * eps * self.size[k] / h
+        # A kink nearer than the step: what lies between its slopes is no derivative.
+        bent = slopes.abs() > 20 * kink_error + 1e-5 * value.abs()
+        error = torch.where(bent, error + slopes.abs(), error)
         bad = ~torch.isfinite(value + error)
         infinite = torch.full_like(error, float("inf"))
         return (
