@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,8 +62,9 @@ def check(
     if order not in (1, 2):
         raise refuse("order", language, order=order)
     begin = time.perf_counter()
-    with torch.random.fork_rng(devices=[]):
-        job = _job(function, inputs, seed, language, budget_s)
+    said = io.StringIO()
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(said):
+        job = _job(function, inputs, seed, language, budget_s, said)
         drafts = job.first()
         if order == 2 and not any(not d.harmless for d in drafts):
             drafts += job.second()
@@ -71,7 +74,7 @@ def check(
     text = report_text(
         ok=ok, messages=[f.message for f in findings], language=language,
         evaluations=job.subject.evaluations, duration_s=duration, seed=seed,
-        printed=job.subject.printed,
+        printed=bool(said.getvalue()),
     )  # fmt: skip
     return CheckReport(
         ok=ok, findings=findings, evaluations=job.subject.evaluations, duration_s=duration,
@@ -80,7 +83,8 @@ def check(
 
 
 def _job(
-    function: Any, arguments: tuple[Any, ...], seed: int, language: Language, budget_s: float
+    function: Any, arguments: tuple[Any, ...], seed: int, language: Language, budget_s: float,
+    said: io.StringIO,
 ) -> _Job:
     """Prepare in float64, or in float32 where the function holds float32 tensors of its own."""
     import torch
@@ -89,6 +93,7 @@ def _job(
 
     def make(*, native: bool) -> _Job:
         subject, inputs = prepare(function, arguments, language, native=native)
+        subject.said = said
         random = torch.Generator().manual_seed(seed)
         return _Job(
             subject=subject, inputs=inputs, random=random, language=language, native=native,

@@ -82,6 +82,7 @@ class Point:
     def __post_init__(self) -> None:
         """Take the value and the gradient's graph once."""
         self.y = self.problem.value(self.x)
+        self.problem.try_batches(self.x, self.y)
         self.pull = self.problem.pullback(self.x)
         self.scale = self.problem.inputs.scale
 
@@ -133,7 +134,14 @@ class Point:
 
     def along(self, u: Tensor) -> Derivative:
         """The numerical derivative of all outputs along a direction."""
-        return along(self.problem.value, self.x, self.y, u, eps=self.eps)
+        return self.along_all([u])[0]
+
+    def along_all(self, directions: list[Tensor]) -> list[Derivative]:
+        """The numerical derivatives of all outputs along each of some directions."""
+        import torch
+
+        u = torch.stack(directions)
+        return along(self.problem.values, self.x, self.y, u, eps=self.eps).rows()
 
     def residual(self, u: Tensor, v: Tensor, slope: Derivative, gradient: Tensor) -> Residual:
         """Compare along `u`, outputs weighted by `v`; those without a slope are left out."""
@@ -196,7 +204,7 @@ def compare(point: Point, *, thorough: bool = True) -> Comparison:
             )  # fmt: skip
     contribution = torch.stack([g.abs() for g in first]).amax(0) * point.scale
     directions = _directions(point, contribution, thorough=thorough)
-    slopes = [point.along(u) for u in directions]
+    slopes = point.along_all(directions)
     point.natural = max(float(s.value.abs().max()) for s in slopes)
     unresolved = _unresolved(point, slopes)
     failing = []
@@ -212,7 +220,7 @@ def compare(point: Point, *, thorough: bool = True) -> Comparison:
 def _directions(point: Point, contribution: Tensor, *, thorough: bool) -> list[Tensor]:
     n = point.x.numel()
     if not thorough:
-        return [point.direction(), point.direction()]
+        return [point.direction()]
     if n <= SINGLE:
         return [point.unit(i) for i in range(n)] + [point.direction()] * (n > 1)
     found = [point.direction() for _ in range(_DIRECTIONS)]
@@ -258,7 +266,7 @@ def _weights(
         if bool(rows.any()):
             share = torch.where(rows, float(size[rows].max()) / size, 0.0)
             share = share / share.max() if largest else share
-            count = _DIRECTIONS if thorough else 2
+            count = _DIRECTIONS if thorough else 1
             found += [point.noise(point.y.numel()) * share for _ in range(count)]
         if not largest:
             break

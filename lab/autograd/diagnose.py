@@ -41,7 +41,11 @@ def diagnose(point: Point, failing: list[Residual], known: Background) -> list[D
     widest = max(failing, key=lambda r: (int((r.v != 0).sum()), int((r.u != 0).sum()), r.excess))
     v = widest.v
     slots = point.problem.inputs.slots
-    for i in search(point, widest):
+    found_first = search(point, widest)
+    dense = point.weights()
+    if found_first and entry(point, found_first[0], dense).wrong:
+        v = dense
+    for i in found_first:
         hits.setdefault(slots.index(point.problem.inputs.slot_of(i)), []).append(i)
     others = [k for k in range(len(slots)) if k not in hits]
     found = []

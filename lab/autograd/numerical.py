@@ -12,20 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.autograd.inputs import Tensor
-from lab.autograd.problem import Unusable
 
 # Steps are 4**-k of the typical size of the input.
-_FIRST = (2, 3, 4, 5)
+_FIRST = (3, 4, 5, 6)
 _LAST = 17
+_FIRST_FLOAT32 = (1, 2, 3, 4)
 _LAST_FLOAT32 = 6
 # An error of this share of the derivative, or of the value, is small.
 _GOAL = 1e-9
-_GOAL_VALUE = 2e-12
+_GOAL_VALUE = 5e-12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Derivative:
-    """Along one direction, for each output, shape (m,).
+    """Along one direction, for each output, shape (m,); along several, (d, m).
 
     Args:
         value: the two-sided derivative.
@@ -44,9 +44,14 @@ class Derivative:
         """Which outputs change their slope exactly here."""
         return self.kink.abs() > 20 * self.kink_error + 1e-5 * self.value.abs()
 
+    def rows(self) -> list[Derivative]:
+        """One for each direction."""
+        parts = zip(self.value, self.error, self.kink, self.kink_error, strict=True)
+        return [Derivative(value=v, error=e, kink=k, kink_error=q) for v, e, k, q in parts]
+
 
 class _Ladder:
-    """Values at steps that are taken once each."""
+    """Values along d directions at steps that are taken once each, shape (d, m)."""
 
     def __init__(self, function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor) -> None:
         self.function, self.x, self.y, self.u = function, x, y, u
@@ -54,17 +59,29 @@ class _Ladder:
         self.even: dict[int, Tensor] = {}
         self.size: dict[int, Tensor] = {}
 
-    def take(self, k: int) -> None:
+    def take(self, steps: tuple[int, ...], active: Tensor) -> None:
+        """Evaluate at some steps, along the directions that are `active`, shape (d,), bool."""
         import torch
 
-        h = 4.0**-k
-        try:
-            plus, minus = self.function(self.x + h * self.u), self.function(self.x - h * self.u)
-        except Unusable:
-            plus = minus = torch.full_like(self.y, float("nan"))
-        self.odd[k] = (plus - minus) / (2 * h)
-        self.even[k] = (plus - self.y) - (self.y - minus)
-        self.size[k] = torch.maximum(torch.maximum(plus.abs(), minus.abs()), self.y.abs())
+        u = self.u[active]
+        moves = torch.cat([sign * 4.0**-k * u for k in steps for sign in (1, -1)])
+        values = self.function(self.x + moves).split(len(u))
+        for number, k in enumerate(steps):
+            plus, minus = values[2 * number], values[2 * number + 1]
+            self._keep(self.odd, k, (plus - minus) / (2 * 4.0**-k), active)
+            self._keep(self.even, k, (plus - self.y) - (self.y - minus), active)
+            size = torch.maximum(torch.maximum(plus.abs(), minus.abs()), self.y.abs())
+            self._keep(self.size, k, size, active)
+
+    def _keep(self, into: dict[int, Tensor], k: int, values: Tensor, active: Tensor) -> None:
+        import torch
+
+        if bool(active.all()):
+            into[k] = values
+            return
+        whole = torch.full_like(self.y, float("nan")).repeat(len(self.u), 1)
+        whole[active] = values
+        into[k] = whole
 
     def _spread(self, k: int, value: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:
         """How far estimates of other orders and other steps are from this one.
@@ -106,57 +123,75 @@ class _Ladder:
         )  # fmt: skip
 
 
+class _Best:
+    """The most certain estimate of each derivative so far, shape (d, m)."""
+
+    def __init__(self, ladder: _Ladder, eps: float) -> None:
+        self.ladder, self.eps = ladder, eps
+        self.parts: list[Tensor] = []
+
+    def take_in(self, k: int) -> Tensor:
+        """Consider the estimate from step k down; says which directions it helped, shape (d,)."""
+        import torch
+
+        value, error, kink, kink_error = self.ladder.estimate(k, self.eps)
+        if not self.parts:
+            self.parts = [value, error, kink, kink_error]
+            return torch.ones(len(value), dtype=torch.bool, device=value.device)
+        better, sharper = error < self.parts[1], kink_error < self.parts[3]
+        helped = ((error < 0.5 * self.parts[1]) & ~self.good()).any(1)
+        for number, (new, where) in enumerate(
+            ((value, better), (error, better), (kink, sharper), (kink_error, sharper))
+        ):
+            self.parts[number] = torch.where(where, new, self.parts[number])
+        return helped
+
+    def good(self) -> Tensor:
+        """Which are certain enough, shape (d, m)."""
+        goal = _GOAL * self.parts[0].abs() + _GOAL_VALUE * max(1.0, self.eps / 2.3e-16) * (
+            self.ladder.y.abs()
+        )
+        return self.parts[1] <= goal
+
+    def limited(self, k: int) -> Tensor:
+        """Along which directions rounding is what limits: smaller steps make it worse, shape (d,)."""
+        rounding = 2 * self.eps * self.ladder.size[k] * 4.0**k
+        return (self.good() | (rounding > 0.02 * self.parts[1])).all(1)
+
+
 def along(
-    function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor, *, eps: float,
-    deepest: int | None = None,
-) -> Derivative:  # fmt: skip
-    """The derivative of a function along a direction.
+    function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor, *, eps: float
+) -> Derivative:
+    """The derivatives of a function along some directions.
 
     Args:
-        function: maps (n,) to (m,).
+        function: maps p points (p, n) to (p, m); nan where it has no value.
         x: where, float64, shape (n,).
         y: its value there, shape (m,).
-        u: the direction, in units of x's typical size, shape (n,).
+        u: directions, in units of x's typical size, shape (d, n).
         eps: relative rounding of the function's values.
-        deepest: the smallest step is 4**-deepest; None chooses by `eps`.
     """
     import torch
 
-    last = deepest or (_LAST_FLOAT32 if eps > 1e-10 else _LAST)
+    narrow = eps > 1e-10
+    first, last = (_FIRST_FLOAT32, _LAST_FLOAT32) if narrow else (_FIRST, _LAST)
     ladder = _Ladder(function, x, y, u)
-    for k in _FIRST:
-        ladder.take(k)
-    best = list(ladder.estimate(_FIRST[-2], eps))
-
-    def improve(k: int) -> bool:
-        """Take in another step; says whether it made anything more certain."""
-        value, error, kink, kink_error = ladder.estimate(k, eps)
-        better = error < best[1]
-        helped = bool((better & (error < 0.5 * best[1]) & ~good()).any())
-        best[0] = torch.where(better, value, best[0])
-        best[1] = torch.where(better, error, best[1])
-        sharper = kink_error < best[3]
-        best[2] = torch.where(sharper, kink, best[2])
-        best[3] = torch.where(sharper, kink_error, best[3])
-        return helped
-
-    def good() -> Tensor:
-        return best[1] <= _GOAL * best[0].abs() + _GOAL_VALUE * y.abs()
-
-    def limited(k: int) -> bool:
-        """Whether rounding is what the error comes from: smaller steps make it larger only."""
-        rounding = 2 * eps * ladder.size[k] * 4.0**k
-        return bool((good() | (rounding > 0.02 * best[1])).all())
-
-    improve(_FIRST[-1])
-    in_vain = 0
-    for k in range(_FIRST[-1] + 1, last + 1):
-        if in_vain >= 3 or bool(good().all()):
+    active = torch.ones(len(u), dtype=torch.bool, device=u.device)
+    ladder.take(first, active)
+    best = _Best(ladder, eps)
+    best.take_in(first[-1])
+    in_vain = torch.zeros(len(u), dtype=torch.int64, device=u.device)
+    for k in range(first[-1] + 1, last + 1):
+        active = (in_vain < 3) & ~best.good().all(1)
+        if not bool(active.any()):
             break
-        ladder.take(k)
-        in_vain = 0 if improve(k) or not limited(k) else in_vain + 1
-    if not bool((best[1] <= 1e-5 * best[0].abs() + 1e-9 * y.abs()).all()):
-        for k in (1, 0):
-            ladder.take(k)
-            improve(k + 2)
-    return Derivative(value=best[0], error=best[1], kink=best[2], kink_error=best[3])
+        ladder.take((k,), active)
+        helped = best.take_in(k)
+        in_vain = torch.where(helped | ~best.limited(k), 0, in_vain + 1)
+    rough = ~(best.parts[1] <= 1e-5 * best.parts[0].abs() + 1e-9 * y.abs()).all(1)
+    if bool(rough.any()):  # noise limits: larger steps
+        for k in range(first[0] - 1, -1, -1):
+            ladder.take((k,), rough)
+            best.take_in(k + 2)
+    value, error, kink, kink_error = best.parts
+    return Derivative(value=value, error=error, kink=kink, kink_error=kink_error)

@@ -3,7 +3,6 @@ gradient."""
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import io
 import time
@@ -32,6 +31,7 @@ class Subject:
             `takes_output_gradient`, with the gradient of the output; None: autograd's.
         takes_output_gradient: see `gradient`.
         language: of error messages.
+        said: takes what it prints: it runs a hundred times, and standard output may be JSON.
     """
 
     call: Callable[[list[Any]], Any]
@@ -39,7 +39,7 @@ class Subject:
     takes_output_gradient: bool = False
     language: str = "es"
     evaluations: int = 0
-    printed: bool = False
+    said: io.StringIO = field(default_factory=io.StringIO)
     slowest_s: float = field(default=0.0)
 
     def outputs(self, values: list[Any]) -> list[Tensor]:
@@ -50,17 +50,16 @@ class Subject:
         """
         self.evaluations += 1
         begin = time.perf_counter()
-        with self._quiet():
-            try:
-                returned = self.call(values)
-            except LabError:
-                raise
-            except Exception as error:
-                raise of_exception(error, self.language) from error
+        try:
+            returned = self.call(values)
+        except LabError:
+            raise
+        except Exception as error:
+            raise of_exception(error, self.language) from error
         self.slowest_s = max(self.slowest_s, time.perf_counter() - begin)
         tensors = [t for t in leaves_of(returned) if _is_tensor(t)]
         if returned is None:
-            raise refuse("returned_none", self.language, printed=self.printed)
+            raise refuse("returned_none", self.language, printed=bool(self.said.getvalue()))
         if not tensors:
             raise refuse("returned_no_tensor", self.language, kind=type(returned).__name__)
         differentiable = [t for t in tensors if t.is_floating_point() or t.is_complex()]
@@ -71,16 +70,6 @@ class Subject:
         if any(str(t.layout) != "torch.strided" for t in differentiable):
             raise refuse("returned_sparse", self.language)
         return differentiable
-
-    @contextlib.contextmanager
-    def _quiet(self) -> Iterator[None]:
-        """Keep what it prints away: it runs a hundred times, and standard output may be JSON."""
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            try:
-                yield
-            finally:
-                self.printed = self.printed or bool(said.getvalue())
 
     def differentiate(
         self, outputs: list[Tensor], leaves: list[Tensor], v: list[Tensor], *, create: bool = False
@@ -95,16 +84,15 @@ class Subject:
         pairs = [(y, w) for y, w in zip(outputs, v, strict=True) if y.requires_grad]
         if not pairs:
             return [None] * len(leaves)
-        with self._quiet():
-            try:
-                return list(
-                    torch.autograd.grad(
-                        [y for y, _ in pairs], leaves, [w for _, w in pairs], allow_unused=True,
-                        retain_graph=True, create_graph=create,
-                    )
-                )  # fmt: skip
-            except Exception as error:
-                raise BackwardFailed(f"{type(error).__name__}: {error}") from error
+        try:
+            return list(
+                torch.autograd.grad(
+                    [y for y, _ in pairs], leaves, [w for _, w in pairs], allow_unused=True,
+                    retain_graph=True, create_graph=create,
+                )
+            )  # fmt: skip
+        except Exception as error:
+            raise BackwardFailed(f"{type(error).__name__}: {error}") from error
 
 
 def of_exception(error: Exception, language: str) -> LabError:
