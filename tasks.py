@@ -544,6 +544,71 @@ def gpu(
 
 @task(
     help={
+        "only": "checks of the lab's own, by name: --only logistic_loss,softmax (default: all)",
+        "cases": "list the lab's own checks; check nothing",
+        "target": "a function of yours in their place: FILE.py:NAME or module:NAME",
+        "shapes": "shapes of its inputs: --shapes 4x3,3 (default: what it declares itself)",
+        "order": "1, or 2 to check its second derivatives as well (default: 1)",
+        "budget": "seconds that its check may take (default: 60)",
+        "seed": "of the random inputs and directions (default: 0)",
+        "language": "of what is said of a gradient: es or en (default: the terminal's)",
+        "engine": _ENGINE,
+        "device": _DEVICE,
+        "image": _IMAGE,
+        "base": _BASE,
+        "dry-run": _DRY_RUN,
+        "json": _JSON,
+        "output": _OUTPUT,
+    }
+)
+@command
+def autograd(
+    context: Context,
+    only: str = "",
+    cases: bool = False,
+    target: str = "",
+    shapes: str = "",
+    order: str = "",
+    budget: str = "",
+    seed: str = "",
+    language: str = "",
+    engine: str = "auto",
+    device: str = "auto",
+    image: str = "",
+    base: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Check gradients against perturbed inputs: the lab's own, or a function of yours; 3 if wrong.
+
+    A function of yours says its inputs by @check_inputs((4, 3), (3,)), by annotations such as
+    x: "Tensor (4, 3)", or by --shapes. Ends with 2 where it cannot be checked, and says why.
+    Examples: ./inv autograd    ./inv autograd --target work/loss.py:loss --shapes 4x3,3
+    """
+    from lab import autograd_command
+    from lab.launch import Wish
+    from lab.paths import results
+
+    # The student's folder is not needed; the one for results is there and can be written.
+    wish = Wish(work=results(), engine=engine, device=device, image=image or None, base=base)
+    wanted = autograd_command.parse_order(
+        wish, only=only, target=target, shapes=shapes, order=order, budget=budget, seed=seed,
+        language=language, variables=dict(os.environ),
+    )  # fmt: skip
+    tell = autograd_command.Tell(
+        publish=lambda record, text: _publish(record, text, json=json, output=output), say=say
+    )
+    if cases:
+        autograd_command.list_cases(tell)
+    elif dry_run:
+        _show_plan(autograd_command.plan(wanted, say), json=json, output=output)
+    else:
+        _end(autograd_command.run(wanted, tell))
+
+
+@task(
+    help={
         "only": "a folder, file or test of tests/, a marker, or words that pytest's -k understands",
         "verbose": "name every test",
     }

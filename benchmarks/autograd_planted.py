@@ -50,6 +50,7 @@ def written(forward: Callable[..., Tensor], backward: Callable[..., Any]) -> Any
 
 
 def randn(*shape: int) -> Tensor:
+    """Standard normal numbers, float64."""
     return torch.randn(*shape, dtype=torch.float64)
 
 
@@ -103,33 +104,72 @@ def _elementwise(n: int) -> Iterator[Planted]:
     yield case("tanh, None", torch.tanh, lambda g, x: None, "none_gradient")
     yield case("exp, grad_output", torch.exp, lambda g, x: x.exp(), "grad_output_ignored")
     yield case("exp, squared grad", torch.exp, lambda g, x: g * g * x.exp(), "grad_output_ignored")
-    yield case("cube, one entry", lambda x: x**3, lambda g, x: _single(3 * g * x**2, 3, 1 + 1e-4),
-               "wrong_entry")  # fmt: skip
-    yield case("cube, last entry zero", lambda x: x**3, lambda g, x: _single(3 * g * x**2, -1, 0),
-               "wrong_entry")  # fmt: skip
-    yield case("leaky relu, slope", lambda x: torch.where(x > 0, x, 0.1 * x),
-               lambda g, x: torch.where(x > 0, g, 0.2 * g), "branch")  # fmt: skip
-    yield case("clamp, beyond", lambda x: x.clamp(-1, 1), lambda g, x: torch.where(x > 1, g, g * (x.abs() < 1)),
-               "branch", make=lambda: (3 * randn(n),))  # fmt: skip
-    yield case("huber, far", lambda x: torch.where(x.abs() < 1, x**2 / 2, x.abs() - 0.5),
-               lambda g, x: g * x, "branch", make=lambda: (2 * randn(n),))  # fmt: skip
-    yield case("branch not visited", lambda x: torch.where(x.abs() < 1, x**2, 2 * x.abs() - 1),
-               lambda g, x: 2 * g * x, "branch", make=lambda: (0.5 * torch.rand(n).double() + 0.3,))  # fmt: skip
-    yield case("float32 gradient", torch.exp, lambda g, x: (g.float() * x.float().exp()).double(),
-               "float32_inside")  # fmt: skip
-    yield case("float32 dtype", torch.exp, lambda g, x: g.float() * x.float().exp(), "float32_inside")
-    yield case("relu, 5 at the kink", torch.relu, lambda g, x: torch.where(x == 0, 5 * g, g * (x > 0)),
-               "kink", make=lambda: (torch.arange(n).remainder(5).double() - 2,))  # fmt: skip
+    yield case(
+        "cube, one entry",
+        lambda x: x**3,
+        lambda g, x: _single(3 * g * x**2, 3, 1 + 1e-4),
+        "wrong_entry",
+    )
+    yield case(
+        "cube, last entry zero",
+        lambda x: x**3,
+        lambda g, x: _single(3 * g * x**2, -1, 0),
+        "wrong_entry",
+    )
+    yield case(
+        "leaky relu, slope",
+        lambda x: torch.where(x > 0, x, 0.1 * x),
+        lambda g, x: torch.where(x > 0, g, 0.2 * g),
+        "branch",
+    )
+    yield case(
+        "clamp, beyond",
+        lambda x: x.clamp(-1, 1),
+        lambda g, x: torch.where(x > 1, g, g * (x.abs() < 1)),
+        "branch",
+        make=lambda: (3 * randn(n),),
+    )
+    yield case(
+        "huber, far",
+        lambda x: torch.where(x.abs() < 1, x**2 / 2, x.abs() - 0.5),
+        lambda g, x: g * x,
+        "branch",
+        make=lambda: (2 * randn(n),),
+    )
+    yield case(
+        "branch not visited",
+        lambda x: torch.where(x.abs() < 1, x**2, 2 * x.abs() - 1),
+        lambda g, x: 2 * g * x,
+        "branch",
+        make=lambda: (0.5 * torch.rand(n).double() + 0.3,),
+    )
+    yield case(
+        "float32 gradient",
+        torch.exp,
+        lambda g, x: (g.float() * x.float().exp()).double(),
+        "float32_inside",
+    )
+    yield case(
+        "float32 dtype", torch.exp, lambda g, x: g.float() * x.float().exp(), "float32_inside"
+    )
+    yield case(
+        "relu, 5 at the kink",
+        torch.relu,
+        lambda g, x: torch.where(x == 0, 5 * g, g * (x > 0)),
+        "kink",
+        make=lambda: (torch.arange(n).remainder(5).double() - 2,),
+    )
     yield case("round, straight through", torch.round, lambda g, x: g, "not_differentiable")
     yield case("in place backward", torch.exp, lambda g, x: g.mul_(x.exp()), "in_place")
-    yield case("tiny gradient, sign", lambda x: 1e-7 * x**2, lambda g, x: -2e-7 * g * x, "wrong_sign")
+    yield case(
+        "tiny gradient, sign", lambda x: 1e-7 * x**2, lambda g, x: -2e-7 * g * x, "wrong_sign"
+    )
     yield case("sigmoid, forgot 1 - s", torch.sigmoid, lambda g, x: g * torch.sigmoid(x), "unknown")
     yield case("shape", torch.exp, lambda g, x: (g * x.exp())[:-1], "wrong_shape")
 
 
 def _reductions(n: int) -> Iterator[Planted]:
     m = 7
-    add = lambda x, b: x + b  # noqa: E731
 
     def case(name: str, forward: Any, backward: Any, *causes: str, make: Any = None) -> Planted:
         build = make or (lambda: (randn(m, n), randn(n)))
@@ -137,20 +177,46 @@ def _reductions(n: int) -> Iterator[Planted]:
             name=f"{name}, {n}", make=lambda: (written(forward, backward), build()), causes=causes
         )
 
-    yield case("bias, no sum", add, lambda g, x, b: (g, g), "missing_sum")
-    yield case("bias, mean", add, lambda g, x, b: (g, g.mean(0)), "mean_instead_of_sum")
-    yield case("bias, first row", add, lambda g, x, b: (g, g[0]), "missing_sum")
+    yield case("bias, no sum", torch.add, lambda g, x, b: (g, g), "missing_sum")
+    yield case("bias, mean", torch.add, lambda g, x, b: (g, g.mean(0)), "mean_instead_of_sum")
+    yield case("bias, first row", torch.add, lambda g, x, b: (g, g[0]), "missing_sum")
     yield case("scale, no sum", lambda x, b: x * b, lambda g, x, b: (g * b, g * x), "missing_sum")
-    yield case("scale, mean", lambda x, b: x * b, lambda g, x, b: (g * b, (g * x).mean(0)),
-               "mean_instead_of_sum")  # fmt: skip
-    yield case("row sum, mean", lambda x: x.sum(-1), lambda g, x: g.unsqueeze(-1).expand_as(x) / n,
-               "mean_instead_of_sum", make=lambda: (randn(m, n),))  # fmt: skip
-    yield case("softmax, no sum", lambda x: torch.softmax(x, -1), lambda g, x: torch.softmax(x, -1) * g,
-               "missing_sum", "unknown", make=lambda: (randn(2, n),))  # fmt: skip
-    yield case("softmax, sign", lambda x: torch.softmax(x, -1), lambda g, x: -_softmax_back(g, x),
-               "wrong_sign", make=lambda: (randn(2, n),))  # fmt: skip
-    yield case("norm, short", _norm, _norm_back_short, "missing_sum", "unknown",
-               make=lambda: (randn(2, n),))  # fmt: skip
+    yield case(
+        "scale, mean",
+        lambda x, b: x * b,
+        lambda g, x, b: (g * b, (g * x).mean(0)),
+        "mean_instead_of_sum",
+    )
+    yield case(
+        "row sum, mean",
+        lambda x: x.sum(-1),
+        lambda g, x: g.unsqueeze(-1).expand_as(x) / n,
+        "mean_instead_of_sum",
+        make=lambda: (randn(m, n),),
+    )
+    yield case(
+        "softmax, no sum",
+        lambda x: torch.softmax(x, -1),
+        lambda g, x: torch.softmax(x, -1) * g,
+        "missing_sum",
+        "unknown",
+        make=lambda: (randn(2, n),),
+    )
+    yield case(
+        "softmax, sign",
+        lambda x: torch.softmax(x, -1),
+        lambda g, x: -_softmax_back(g, x),
+        "wrong_sign",
+        make=lambda: (randn(2, n),),
+    )
+    yield case(
+        "norm, short",
+        _norm,
+        _norm_back_short,
+        "missing_sum",
+        "unknown",
+        make=lambda: (randn(2, n),),
+    )
 
 
 def _graphs(n: int) -> Iterator[Planted]:
@@ -215,15 +281,19 @@ def _pairs() -> Iterator[Planted]:
         yield case("no sum", lambda x, s, y: x * (s - y), "wrong_shape", "missing_sum", d=d)
         yield case("factor", lambda x, s, y: 2 * x.T @ (s - y), "wrong_factor", d=d)
         yield case("shape", lambda x, s, y: (x.T @ (s - y)).T, "transposed", "wrong_shape", d=d)
-        yield case("one entry", lambda x, s, y: _single(x.T @ (s - y), 2, 1.001), "wrong_entry", d=d)
+        yield case(
+            "one entry", lambda x, s, y: _single(x.T @ (s - y), 2, 1.001), "wrong_entry", d=d
+        )
 
 
 def _second() -> Iterator[Planted]:
     def case(name: str, backward: Any, n: int) -> Planted:
         return Planted(
-            name=f"second, {name}, {n}", causes=("second_order",), order=2,
+            name=f"second, {name}, {n}",
+            causes=("second_order",),
+            order=2,
             make=lambda: (written(lambda x: x**3, backward), (randn(n),)),
-        )  # fmt: skip
+        )
 
     for n in (5, 200):
         yield case("detached", lambda g, x: 3 * g * x.detach() ** 2, n)
@@ -238,44 +308,92 @@ def correct() -> Iterator[Planted]:
         return Planted(name=name, make=lambda: (function, inputs), order=order)
 
     ints = torch.randint(-3, 4, (40, 30)).double()
-    labels = torch.randint(5, (12,))
+    labels, weights = torch.randint(5, (12,)), torch.randn(9, 4)
     yield case("relu at its kink", torch.relu, ints)
     yield case("abs at zero", torch.abs, torch.zeros(6, dtype=torch.float64))
     yield case("clamp at its ends", lambda x: x.clamp(-1, 1), ints)
     yield case("max with ties", lambda x: x.amax(-1), ints)
     yield case("hardtanh, minus relu", lambda x: f.hardtanh(x) - f.relu(x), ints[0])
-    yield case("relu of a layer at zero", lambda x: torch.relu(x @ ints[:, :10] * 0.37).sum(),
-               torch.zeros(40, dtype=torch.float64))  # fmt: skip
+    yield case(
+        "relu of a layer at zero",
+        lambda x: torch.relu(x @ ints[:, :10] * 0.37).sum(),
+        torch.zeros(40, dtype=torch.float64),
+    )
     yield case("norm at zero", lambda x: x.norm(), torch.zeros(4, dtype=torch.float64))
     yield case("floor", torch.floor, randn(20) * 5)
     yield case("floor at whole numbers", lambda x: torch.floor(x) + x**2, ints[0])
     yield case("square at 1e8", lambda x: (x**2).sum(), randn(50) * 1e8)
     yield case("square at 1e-9", lambda x: (x**2).sum(), randn(50) * 1e-9)
     yield case("sin at 1e6", torch.sin, randn(20) * 1e6)
-    yield case("log near zero", torch.log, torch.tensor([1e-12, 1e-6, 1.0, 1e7], dtype=torch.float64))
-    yield case("mixed sizes", lambda x: (x**2).sum(), torch.logspace(-9, 9, 200, dtype=torch.float64))
+    yield case(
+        "log near zero", torch.log, torch.tensor([1e-12, 1e-6, 1.0, 1e7], dtype=torch.float64)
+    )
+    yield case(
+        "mixed sizes", lambda x: (x**2).sum(), torch.logspace(-9, 9, 200, dtype=torch.float64)
+    )
     yield case("sigmoid saturated", torch.sigmoid, torch.linspace(-60, 60, 41, dtype=torch.float64))
     yield case("softmax saturated", lambda x: torch.softmax(x, -1), randn(6, 10) * 200)
     yield case("cross entropy saturated", lambda x: f.cross_entropy(x, labels), randn(12, 5) * 100)
-    yield case("embedding of integers", lambda w, i: f.embedding(i, w).sum(0), randn(20, 4), torch.arange(9))
+    yield case(
+        "embedding of integers",
+        lambda w, i: f.embedding(i, w).sum(0),
+        randn(20, 4),
+        torch.arange(9),
+    )
     yield case("leaky relu", lambda x: torch.where(x > 0, x, 0.1 * x), randn(3000))
-    yield case("branch on the whole", lambda x: x.exp() if float(x.detach().sum()) > 0 else x**2, randn(30))
+    yield case(
+        "branch on the whole", lambda x: x.exp() if float(x.detach().sum()) > 0 else x**2, randn(30)
+    )
     yield case("transposed input", lambda x: (x @ x.T).tanh(), randn(8, 6).T)
     yield case("every second", lambda x: x.cumsum(0), randn(60)[::2])
     yield case("expanded input", lambda x: (x**3).sum(), randn(1, 6).expand(5, 6))
     yield case("broadcast", lambda x, b, s: (x * s + b).tanh(), randn(9, 5), randn(5), randn(1))
     yield case("scalar", torch.exp, torch.tensor(0.3, dtype=torch.float64))
-    yield case("complex", lambda z: (z * z.conj()).real.sqrt() + z.imag, torch.randn(7, dtype=torch.complex128))
+    yield case(
+        "complex",
+        lambda z: (z * z.conj()).real.sqrt() + z.imag,
+        torch.randn(7, dtype=torch.complex128),
+    )
     yield case("float32 input", lambda x: x.exp().sum(), torch.randn(9))
-    yield case("float32 with float32 weights", lambda x, w=torch.randn(9, 4): (x @ w).tanh(), torch.randn(3, 9))
+    yield case(
+        "float32 with float32 weights",
+        lambda x: (x @ weights).tanh(),
+        torch.randn(3, 9),
+    )
     yield case("norm of rows", _norm, randn(4, 30))
     yield case("determinant", torch.linalg.slogdet, randn(6, 6))
-    yield case("written square", written(lambda x: x**2, lambda g, x: 2 * g * x), randn(33), order=2)
-    yield case("one-hot cross entropy", written(
-        lambda u, y: -(y * torch.log_softmax(u, -1)).sum(), lambda g, u, y: (g * (torch.softmax(u, -1) - y), None)
-    ), randn(6, 4).requires_grad_(), torch.eye(4, dtype=torch.float64)[[0, 1, 2, 3, 1, 2]])  # fmt: skip
-    yield case("pair, logistic", (lambda w: _logistic(w, ints[:, :4], (ints[:, 5:6] > 0).double()),
-        lambda w: ints[:, :4].T @ (torch.sigmoid(ints[:, :4] @ w) - (ints[:, 5:6] > 0).double())), randn(4, 1))  # fmt: skip
-    yield case("mlp", torch.nn.Sequential(torch.nn.Linear(40, 30), torch.nn.ReLU(), torch.nn.Linear(30, 3)), torch.randn(6, 40))
+    yield case(
+        "written square", written(lambda x: x**2, lambda g, x: 2 * g * x), randn(33), order=2
+    )
+    yield case(
+        "one-hot cross entropy",
+        written(
+            lambda u, y: -(y * torch.log_softmax(u, -1)).sum(),
+            lambda g, u, y: (g * (torch.softmax(u, -1) - y), None),
+        ),
+        randn(6, 4).requires_grad_(),
+        torch.eye(4, dtype=torch.float64)[[0, 1, 2, 3, 1, 2]],
+    )
+    yield case(
+        "pair, logistic",
+        (
+            lambda w: _logistic(w, ints[:, :4], (ints[:, 5:6] > 0).double()),
+            lambda w: (
+                ints[:, :4].T @ (torch.sigmoid(ints[:, :4] @ w) - (ints[:, 5:6] > 0).double())
+            ),
+        ),
+        randn(4, 1),
+    )
+    yield case(
+        "mlp",
+        torch.nn.Sequential(torch.nn.Linear(40, 30), torch.nn.ReLU(), torch.nn.Linear(30, 3)),
+        torch.randn(6, 40),
+    )
     yield case("convolution", torch.nn.Conv2d(2, 3, 3), torch.randn(2, 2, 8, 8))
-    yield case("attention", lambda q, k, v: f.scaled_dot_product_attention(q, k, v), randn(2, 5, 8), randn(2, 5, 8), randn(2, 5, 8))
+    yield case(
+        "attention",
+        lambda q, k, v: f.scaled_dot_product_attention(q, k, v),
+        randn(2, 5, 8),
+        randn(2, 5, 8),
+        randn(2, 5, 8),
+    )

@@ -22,10 +22,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lab.gpu.fields import FIELDS  # noqa: E402 - after the path to it
-from lab.locks.install import ensure_environment  # noqa: E402
-from tests.nvml import scenarios  # noqa: E402
-from tests.nvml.library import Driver, build  # noqa: E402
+from lab.gpu.fields import FIELDS
+from lab.locks.install import ensure_environment
+from tests.nvml import scenarios
+from tests.nvml.library import Driver, build
 
 TARGET = 1.3
 ROUNDS = 20

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.engines import apptainer, docker, host
 from lab.engines.choose import Choice, choose
-from lab.engines.request import LaunchRequest
+from lab.engines.request import LaunchRequest, Mount
 from lab.errors import LabError
 from lab.image.provide import own_image, provide_image
 from lab.locks.install import ensure_environment, environment_folder
@@ -31,6 +31,7 @@ class Wish:
         image: an image to run as it is, instead of this clone's own.
         base: an image that stands in for the Dockerfile's base, should an image have to be built.
         memory_bytes: limit for a container.
+        mounts: more folders that a container is to see.
     """
 
     work: Path | None = None
@@ -40,6 +41,7 @@ class Wish:
     image: str | None = None
     base: str = ""
     memory_bytes: int | None = None
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +120,7 @@ def request_for(
     return LaunchRequest(
         command=command, image=image, work=work, user=user, device=choice.device, gpu=choice.gpu,
         gpu_name=choice.gpu_name or LaunchRequest.gpu_name, memory_bytes=wish.memory_bytes,
+        mounts=wish.mounts,
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
     )  # fmt: skip
 

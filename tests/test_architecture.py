@@ -18,6 +18,8 @@ HEAVY = ("torch", "numpy", "matplotlib", "pynvml", "jupyterlab", "rich", "psutil
 ROOMS = {
     "records": {"errors"},
     "turn": set(),
+    "told": set(),
+    "memory": {"records"},
     "errors": set(),
     "process": {"errors"},
     "paths": {"errors"},
@@ -25,8 +27,9 @@ ROOMS = {
     "engines": {"errors", "process", "records"},
     "gpu": {"errors", "process", "records", "paths"},
     "render": {"errors", "records"},
+    "autograd": {"errors", "records", "told", "memory"},
     # NVML has one caller, lab/gpu: the speed tests look through it while they run.
-    "bench": {"errors", "process", "records", "paths", "gpu"},
+    "bench": {"errors", "process", "records", "paths", "gpu", "told", "memory"},
     "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks"},
     "doctor": {

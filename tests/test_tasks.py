@@ -29,6 +29,7 @@ TASKS = {
     "doctor",
     "bench",
     "gpu",
+    "autograd",
     "test",
     "lint",
 }

@@ -10,6 +10,7 @@ outputs are weighted by their own derivative for the same reason.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from lab.autograd.inputs import Tensor
 from lab.autograd.numerical import Derivative, along
@@ -25,6 +26,14 @@ _ROW_GROUP = 1e-6
 _ERRORS = 20.0
 _RELATIVE = {False: 2e-9, True: 2e-4}
 _EPS = {False: 2.3e-16, True: 1.2e-7}
+
+
+def noise(size: int, random: Any) -> Tensor:
+    """Random signs times random sizes from a half to one, float64 on the CPU, shape (size,)."""
+    import torch
+
+    sizes = torch.rand(size, generator=random, dtype=torch.float64) / 2 + 0.5
+    return sizes * (torch.randint(2, (size,), generator=random) * 2 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +81,7 @@ class Point:
 
     problem: Problem
     x: Tensor
-    random: object
+    random: Any
     native: bool = False
     natural: float = 0.0
     floor: float = 1e-13
@@ -96,13 +105,19 @@ class Point:
         """Relative rounding of the values."""
         return _EPS[self.native]
 
+    def elsewhere(self, x: Tensor) -> Point:
+        """The same problem at another point, with steps of the same size.
+
+        Raises:
+            Unusable: the function cannot be evaluated there.
+        """
+        other = Point(problem=self.problem, x=x, random=self.random, native=self.native)
+        other.scale = self.scale
+        return other
+
     def noise(self, size: int) -> Tensor:
         """Random signs times random sizes from a half to one, shape (size,)."""
-        import torch
-
-        sizes = torch.rand(size, generator=self.random, dtype=torch.float64) / 2 + 0.5
-        signs = torch.randint(2, (size,), generator=self.random) * 2 - 1
-        return (sizes * signs).to(self.x.device)
+        return noise(size, self.random).to(self.x.device)
 
     def direction(self, mask: Tensor | None = None) -> Tensor:
         """A random direction in units of the inputs' size, shape (n,); steps along it are exact."""
@@ -271,6 +286,13 @@ def _weights(
         if not largest:
             break
     if thorough and point.y.numel() <= _SINGLE_OUTPUTS and point.x.numel() <= SINGLE:
-        found += [row for row, use in zip(torch.eye(
-            point.y.numel(), dtype=torch.float64, device=point.y.device), usable, strict=True) if use]
+        found += [
+            row
+            for row, use in zip(
+                torch.eye(point.y.numel(), dtype=torch.float64, device=point.y.device),
+                usable,
+                strict=True,
+            )
+            if use
+        ]
     return found

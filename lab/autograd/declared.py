@@ -71,7 +71,7 @@ def inputs_of(function: Any, shapes: Sequence[tuple[int, ...]], seed: int) -> li
         raise LabError(
             "It is not known with which inputs the function is to be checked.",
             why="it has no @check_inputs, and its annotations name no shapes",
-            next_step="say their shapes: --shapes 4x3,3; or put @check_inputs((4, 3), (3,)) above it",
+            next_step="say their shapes: --shapes 4x3,3; or write @check_inputs((4, 3)) above it",
         )
     if len(declared) == 1 and callable(declared[0]):
         made = declared[0]()

@@ -61,7 +61,6 @@ def _one(point: Point, k: int, entries: list[Entry], v: Tensor, known: Backgroun
     wrong = [e for e in entries if e.wrong]
     worst = max(wrong, key=lambda e: abs(e.analytical - e.numerical))
     cause, seen = _cause(point, k, entries, wrong, v, known)
-    whole = cause in ("detached", "none_gradient") and len(wrong) == len(entries)
     output, values = None, (worst.analytical, worst.numerical, worst.uncertainty)
     if point.problem.fixed_weights or point.y.numel() == 1:
         values = tuple(value / float(v[0]) for value in values)  # type: ignore[assignment]
@@ -74,7 +73,7 @@ def _one(point: Point, k: int, entries: list[Entry], v: Tensor, known: Backgroun
     seen.setdefault("count", len(wrong))
     seen.setdefault("looked", len(entries))
     return Draft(
-        cause=cause, slot=slot, i=None if whole and slot.end - slot.begin > 1 and False else worst.i,
+        cause=cause, slot=slot, i=worst.i,
         analytical=values[0], numerical=values[1], uncertainty=values[2], output=output, seen=seen,
     )  # fmt: skip
 
@@ -167,10 +166,15 @@ def _is_transposed(point: Point, slot: Slot, entries: list[Entry], v: Tensor) ->
     for kind in kinds:
         places = kind.reshape(-1)
         moved = [e for e in entries if int(places[e.i - slot.begin]) != e.i - slot.begin][:12]
-        pairs = [(e.analytical, entry(point, slot.begin + int(places[e.i - slot.begin]), v, gradient))
-                 for e in moved]  # fmt: skip
+        goals = [slot.begin + int(places[e.i - slot.begin]) for e in moved]
+        pairs = [
+            (e.analytical, entry(point, goal, v, gradient))
+            for e, goal in zip(moved, goals, strict=True)
+        ]
         size = max((abs(a) for a, _ in pairs), default=0.0)
-        if pairs and all(abs(a - e.numerical) <= 20 * e.uncertainty + 1e-6 * size for a, e in pairs):
+        if pairs and all(
+            abs(a - e.numerical) <= 20 * e.uncertainty + 1e-6 * size for a, e in pairs
+        ):
             return True
     return False
 
@@ -183,8 +187,8 @@ def _partly(point: Point, entries: list[Entry], wrong: list[Entry], v: Tensor) -
     size = point.problem.inputs.slot_of(wrong[0].i)
     few = len(wrong) <= max(1, len(entries) // 10)
     if len(wrong) > 1:
-        for key in (lambda e: float(point.x[e.i]), lambda e: abs(float(point.x[e.i]))):
-            bad, good = [key(e) for e in wrong], [key(e) for e in right]
+        for values in (point.x, point.x.abs()):
+            bad, good = [float(values[e.i]) for e in wrong], [float(values[e.i]) for e in right]
             if max(bad) < min(good) or min(bad) > max(good):
                 return "branch"
     elif size.end - size.begin > 1 and _moves_with_value(point, wrong[0], right[0], v):
@@ -197,8 +201,7 @@ def _moves_with_value(point: Point, wrong: Entry, right: Entry, v: Tensor) -> bo
     x = point.x.clone()
     x[wrong.i], x[right.i] = point.x[right.i].clone(), point.x[wrong.i].clone()
     try:
-        moved = Point(problem=point.problem, x=x, random=point.random, native=point.native)
-        moved.scale = point.scale
+        moved = point.elsewhere(x)
         return not entry(moved, wrong.i, v).wrong and entry(moved, right.i, v).wrong
     except Exception:  # outside the domain: nothing is known
         return False

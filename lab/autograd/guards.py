@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from lab.autograd.compare import Point
 from lab.autograd.draft import Draft
-from lab.autograd.inputs import Inputs, Tensor, flatten
+from lab.autograd.inputs import Inputs, Slot, Tensor, flatten
+from lab.autograd.overhear import Backward, bits, watch_backward
 from lab.autograd.problem import unflatten
 from lab.autograd.subject import BackwardFailed, Subject
 from lab.autograd.words import phrase
@@ -18,110 +18,6 @@ from lab.autograd.words import phrase
 _SAME = 1e-11
 # The engine's own: does it keep its promise, up to rounding?
 _LINEAR = 1e-6
-
-
-@dataclass(kw_only=True)
-class Backward:
-    """What the functions that a person wrote return from their backward, before the engine mends it.
-
-    Args:
-        custom: whether the graph has such a function at all.
-        drafts: what is wrong with it: shapes, dtypes, None.
-    """
-
-    custom: bool = False
-    none: list[int] = field(default_factory=list)
-    shapes: list[tuple[Any, tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
-    narrow: bool = False
-
-
-def _nodes(outputs: list[Tensor]) -> Iterator[Any]:
-    """Every node of the graph behind some outputs."""
-    seen: set[Any] = set()
-    todo = [y.grad_fn for y in outputs if y.grad_fn is not None]
-    while todo:
-        node = todo.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        yield node
-        todo += [following for following, _ in node.next_functions if following is not None]
-
-
-def is_custom(node: Any) -> bool:
-    """Whether a node of the graph is that of an autograd.Function somebody wrote."""
-    import torch
-
-    return isinstance(node, torch.autograd.function.BackwardCFunction)
-
-
-@contextlib.contextmanager
-def watch_backward(outputs: list[Tensor], copies: list[Tensor]) -> Iterator[Backward]:
-    """See what written backwards return while this lasts.
-
-    Args:
-        outputs: of the function.
-        copies: the inputs as the function got them, one for each slot.
-    """
-    seen = Backward()
-    direct = {copy.grad_fn: number for number, copy in enumerate(copies)}
-    kinds = {node._forward_cls for node in _nodes(outputs) if is_custom(node)}
-    seen.custom = bool(kinds)
-    with contextlib.ExitStack() as stack:
-        for kind in kinds:
-            stack.enter_context(_overheard(kind, seen, direct))
-        yield seen
-
-
-@contextlib.contextmanager
-def _overheard(kind: Any, seen: Backward, direct: dict[Any, int]) -> Iterator[None]:
-    """Let the backward of a class tell what it returns: hooks come after the engine's mending."""
-    name = "backward" if kind.backward is not torch_function().backward else "vjp"
-    own = vars(kind).get(name)
-    original = getattr(kind, name)
-
-    def overheard(context: Any, *grads: Any) -> Any:
-        told = original(context, *grads)
-        _look(context, told if isinstance(told, tuple) else (told,), seen, direct)
-        return told
-
-    setattr(kind, name, staticmethod(overheard))
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(kind, name)
-        else:
-            setattr(kind, name, own)
-
-
-def torch_function() -> Any:
-    """The class that every written function derives from."""
-    import torch
-
-    return torch.autograd.Function
-
-
-def _look(context: Any, told: tuple[Any, ...], seen: Backward, direct: dict[Any, int]) -> None:
-    needed = [g for g, need in zip(told, context.needs_input_grad, strict=False) if need]
-    following = [pair for pair in context.next_functions if pair[0] is not None]
-    for grad, (node, number) in zip(needed, following, strict=False):
-        slot = direct.get(node)
-        if grad is None:
-            if slot is not None:
-                seen.none.append(slot)
-            continue
-        wanted = node._input_metadata[number]
-        if tuple(grad.shape) != tuple(wanted.shape):
-            seen.shapes.append((slot, tuple(grad.shape), tuple(wanted.shape)))
-        if _bits(grad.dtype) < _bits(wanted.dtype):
-            seen.narrow = True
-
-
-def _bits(dtype: Any) -> int:
-    import torch
-
-    return int(torch.finfo(dtype).bits) if dtype.is_floating_point or dtype.is_complex else 64
 
 
 def forward_guards(subject: Subject, inputs: Inputs, language: str) -> list[Draft]:
@@ -139,7 +35,9 @@ def forward_guards(subject: Subject, inputs: Inputs, language: str) -> list[Draf
             if isinstance(a, torch.Tensor) and not _equal(a, b)
         ]  # fmt: skip
         fresh, _ = inputs.build(inputs.vector, grad=False)
-        fresh = [b.clone() if isinstance(b, torch.Tensor) else b for b in before] if changed else fresh
+        fresh = (
+            [b.clone() if isinstance(b, torch.Tensor) else b for b in before] if changed else fresh
+        )
         second = [flatten(y) for y in subject.outputs(fresh)]
     if changed:
         hit = next((s for s in inputs.slots if s.position in changed), slot)
@@ -278,7 +176,9 @@ def _precision(
         with torch.enable_grad():
             values = subject.outputs(near[0])
         v = point.noise(point.y.numel())
-        grads = _flat(subject.differentiate(values, near[1], unflatten(v, values)), point.problem.inputs)
+        grads = _flat(
+            subject.differentiate(values, near[1], unflatten(v, values)), point.problem.inputs
+        )
     except Exception:
         return []
     found = []
@@ -287,9 +187,11 @@ def _precision(
         if _is_narrow(gradient[gradient.abs() > floor], v):
             words = {"part": phrase("gradient", language)}
             found.append(Draft(cause="float32_inside", slot=slot, seen=words))
-    narrow = any(_bits(y.dtype) < 64 for y in outputs)
+    narrow = any(bits(y.dtype) < 64 for y in outputs)
     if narrow or _is_narrow(torch.cat([flatten(y) for y in values]), None):
-        found = [Draft(cause="float32_inside", slot=slots[0], seen={"part": phrase("value", language)})]
+        found = [
+            Draft(cause="float32_inside", slot=slots[0], seen={"part": phrase("value", language)})
+        ]
     elif seen.narrow and not found:
         words = {"part": phrase("gradient", language)}
         found.append(Draft(cause="float32_inside", slot=slots[0], seen=words))
@@ -308,13 +210,13 @@ def _is_narrow(tensor: Tensor, given: Tensor | None) -> bool:
     return telling.numel() > 0 and bool((telling == telling.float().double()).all())
 
 
-def of_failed(error: BackwardFailed, point: Point | None, slots: Any, language: str) -> Draft:
+def of_failed(error: BackwardFailed, slots: Sequence[Slot], language: str) -> Draft:
     """What a backward that raised is called."""
-    import re
-
     words = str(error)
     slot = slots[0]
-    shapes = re.search(r"got \[([0-9, ]*)\] but expected shape compatible with \[([0-9, ]*)\]", words)
+    shapes = re.search(
+        r"got \[([0-9, ]*)\] but expected shape compatible with \[([0-9, ]*)\]", words
+    )
     plain = re.search(r"shape \(([0-9, ]*)\), expected \(([0-9, ]*)\)", words)
     if found := shapes or plain:
         got, want = (tuple(int(k) for k in g.split(",") if k.strip()) for g in found.groups())
@@ -328,8 +230,11 @@ def of_failed(error: BackwardFailed, point: Point | None, slots: Any, language: 
         return Draft(
             cause="in_place", slot=slot, seen={"evidence": phrase("saved_changed", language)}
         )
-    if "incorrect number of gradients" in words or "gradients:" in words or "size" in words or (
-        "shape" in words
+    if (
+        "incorrect number of gradients" in words
+        or "gradients:" in words
+        or "size" in words
+        or ("shape" in words)
     ):
         return Draft(cause="wrong_shape", slot=slot, seen={"shapes": told})
     return Draft(cause="unknown", slot=slot, seen={"evidence": told})

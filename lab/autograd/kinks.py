@@ -1,8 +1,8 @@
 """Points at which the function has no derivative: what the gradient may be there.
 
 Around such a point the gradient is checked as anywhere else. At the point itself every entry of the
-gradient must lie in the range that its neighbours' gradients span: between the slopes of a kink, or,
-where the value jumps, at the slope beside the jump.
+gradient must lie in the range that its neighbours' gradients span: between the slopes of a kink,
+or, where the value jumps, at the slope beside the jump.
 """
 
 from __future__ import annotations
@@ -53,12 +53,9 @@ def beside(point: Point, distance: float = _NEAR) -> Point | None:
         if attempt >= 3:  # a domain that ends at zero
             step = point.noise(point.x.numel()) * point.x * distance
         try:
-            near = Point(
-                problem=point.problem, x=point.x + step, random=point.random, native=point.native
-            )
+            near = point.elsewhere(point.x + step)
         except Unusable:
             continue
-        near.scale = point.scale
         if bool(torch.isfinite(near.y).all()):
             return near
     return None
@@ -112,7 +109,9 @@ def _jumps(point: Point) -> bool:
     u = point.direction()
     try:
         sizes = [
-            float((point.problem.value(point.x + h * u) - point.problem.value(point.x - h * u)).norm())
+            float(
+                (point.problem.value(point.x + h * u) - point.problem.value(point.x - h * u)).norm()
+            )
             for h in (1e-4, 1e-7)
         ]
     except Unusable:

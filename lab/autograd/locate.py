@@ -55,7 +55,7 @@ def sample(point: Point, v: Tensor, begin: int, end: int, extra: list[int]) -> l
     import torch
 
     count = min(_SAMPLES, end - begin)
-    spread = torch.randperm(end - begin, generator=point.random)[:count] + begin  # type: ignore[call-overload]
+    spread = torch.randperm(end - begin, generator=point.random)[:count] + begin
     chosen = sorted({int(i) for i in spread} | {i for i in extra if begin <= i < end})
     gradient = point.pull(v)
     return [entry(point, i, v, gradient) for i in chosen]
@@ -87,7 +87,7 @@ def search(point: Point, residual: Residual) -> list[int]:
 
 
 def row_of(point: Point, i: int, v: Tensor) -> int:
-    """The output whose derivative by number `i` is most wrong, by halving; backward passes alone."""
+    """The output whose derivative by number `i` is most wrong, by halving: backwards alone."""
     import torch
 
     slope = point.along(point.unit(i))

@@ -53,7 +53,9 @@ class Derivative:
 class _Ladder:
     """Values along d directions at steps that are taken once each, shape (d, m)."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor) -> None:
+    def __init__(
+        self, function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor
+    ) -> None:
         self.function, self.x, self.y, self.u = function, x, y, u
         self.odd: dict[int, Tensor] = {}
         self.even: dict[int, Tensor] = {}
@@ -119,7 +121,8 @@ class _Ladder:
         infinite = torch.full_like(error, float("inf"))
         return (
             torch.where(bad, torch.zeros_like(value), value), torch.where(bad, infinite, error),
-            torch.where(bad, torch.zeros_like(slopes), slopes), torch.where(bad, infinite, kink_error),
+            torch.where(bad, torch.zeros_like(slopes), slopes),
+            torch.where(bad, infinite, kink_error),
         )  # fmt: skip
 
 
@@ -154,7 +157,7 @@ class _Best:
         return self.parts[1] <= goal
 
     def limited(self, k: int) -> Tensor:
-        """Along which directions rounding is what limits: smaller steps make it worse, shape (d,)."""
+        """Along which directions rounding limits: smaller steps make it worse, shape (d,)."""
         rounding = 2 * self.eps * self.ladder.size[k] * 4.0**k
         return (self.good() | (rounding > 0.02 * self.parts[1])).all(1)
 

@@ -113,7 +113,8 @@ class Problem:
 
         first = self.subject.differentiate(outputs, leaves, self.weights, create=create)
         return [
-            torch.zeros_like(leaf) if g is None else g for g, leaf in zip(first, leaves, strict=True)
+            torch.zeros_like(leaf) if g is None else g
+            for g, leaf in zip(first, leaves, strict=True)
         ]
 
     def pullback(self, vector: Tensor) -> Callable[[Tensor], Tensor]:

@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 _CUTS = {
-    "detach", "detach_", "item", "tolist", "numpy", "__array__", "__float__", "__int__", "__index__",
-    "_set_grad_enabled",
+    "detach", "detach_", "item", "tolist", "numpy", "__array__", "__float__", "__int__",
+    "__index__", "_set_grad_enabled",
 }  # fmt: skip
 
 

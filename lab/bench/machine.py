@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from lab.bench.clock import measure_clock
 from lab.bench.cpu_peaks import Identity, cpu_peaks, identify
 from lab.bench.gpu_peaks import gpu_peaks
-from lab.bench.memory import cgroup_limits
+from lab.memory import cgroup_limits
 from lab.records.bench import CgroupLimits, CpuFacts, Environment, GpuFacts, Peak
 
 T = TypeVar("T")

@@ -1,26 +1,21 @@
 """The process that measures: `python -m lab.bench.worker` reads a MeasureRequest, then writes
 messages.
 
-Its request is the first line of standard input. It ends when standard input does: nothing goes on
-measuring, or keeps a container alive, when the runner has been killed."""
+Its request is the first line of standard input; it ends when that does."""
 
-import os
 import random
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
 
+from lab import told
 from lab.bench.case import Case, NotHere, TooLarge, Workload, discover
 from lab.bench.clock import clock_reader
 from lab.bench.machine import read_environment
-from lab.bench.memory import available_bytes
 from lab.bench.messages import (
     CaseRequest,
     MeasureRequest,
@@ -37,6 +32,7 @@ from lab.bench.sampler import Block, Subject, calibrate, measure, warm_up
 from lab.bench.selftest_case import selftest
 from lab.bench.timer import DeviceTimer, HostTimer, Timer, TorchDevice
 from lab.bench.watch import NoWatch, Watching, watch_device
+from lab.memory import available_bytes
 
 Tell = Callable[[Message], None]
 
@@ -219,38 +215,12 @@ def _failed(index: int, error: Exception) -> NotRun:
     return NotRun(index=index, reason=f"it failed: {type(error).__name__}: {words}")
 
 
-def _end_with_input(done: threading.Event) -> None:
-    """End at once, without farewell, when nobody holds our standard input any more."""
-    with suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    os._exit(0 if done.is_set() else 1)
-
-
-def _own_output() -> Tell:
-    """Keep standard output for messages alone: what anything else prints there goes to standard
-    error."""
-    messages = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    encoder = msgspec.json.Encoder()
-
-    def tell(message: Message) -> None:
-        messages.write(encoder.encode(message) + b"\n")
-
-    return tell
-
-
 def main() -> None:
     """Read the request, measure, and tell."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runner has heard it too, and lets us go
     began = time.monotonic()
-    tell = _own_output()
-    line = bytearray()
-    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
-        line += byte
-    request = msgspec.json.decode(line, type=MeasureRequest)
-    done = threading.Event()
-    threading.Thread(target=_end_with_input, args=(done,), daemon=True).start()
+    tell = told.own_output()
+    request = msgspec.json.decode(told.first_line(), type=MeasureRequest)
+    done = told.end_with_input()
     import torch
 
     if request.threads is not None:

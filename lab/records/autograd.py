@@ -25,6 +25,7 @@ Cause = Literal[
     "unknown",
 ]
 Language = Literal["es", "en"]
+Mode = Literal["first", "second", "forward", "vmap", "closed_form"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -73,10 +74,25 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     """One function, checked in one way on one device."""
 
     name: str
-    mode: Literal["first", "second", "forward", "vmap", "closed_form"]
+    mode: Mode
     """First or second derivatives in reverse mode, forward mode, under vmap, against a formula."""
     device: str
     report: CheckReport
+
+
+class CaseSummary(Struct, frozen=True, kw_only=True):
+    """One of the lab's own checks, as `--cases` lists it."""
+
+    name: str
+    modes: list[Mode]
+    summary: str
+
+
+class CaseList(Struct, frozen=True, kw_only=True):
+    """What there is to check. Version 1 of the schema is the first."""
+
+    schema: str = "lab/autograd-cases/1"
+    cases: list[CaseSummary]
 
 
 class AutogradReport(Struct, frozen=True, kw_only=True):
@@ -88,5 +104,6 @@ class AutogradReport(Struct, frozen=True, kw_only=True):
     """The function that a person named; null for the lab's own checks."""
     torch_version: str
     engine: str = "host"
+    seed: int
     results: list[CaseResult]
-    notes: list[str] = []
+    duration_s: float

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab.bench.memory import cgroup_limits
+from lab.memory import cgroup_limits
 from lab.server.jupyter import jupyter_settings
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.bench.case import Workload, axis, benchmark
 from lab.bench.dtypes import in_precision
-from lab.bench.memory import cgroup_limits
+from lab.memory import cgroup_limits
 
 # The notebook's sizes; a scale divides the last two.
 _ROWS, _INNER, _COLUMNS = 1024, 10_000, 30_000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.bench.memory import available_bytes, cgroup_limits
+from lab.memory import available_bytes, cgroup_limits
 from lab.records.bench import CgroupLimits
 
 GB = 10**9

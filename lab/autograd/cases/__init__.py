@@ -1,0 +1,1 @@
+"""The lab's own gradient checks: every function that the course uses."""
