@@ -25,6 +25,8 @@ _ROW_GROUP = 1e-6
 # Fail beyond so many times the measured error, and this share of the typical part.
 _ERRORS = 20.0
 _RELATIVE = {False: 2e-9, True: 2e-4}
+# Elsewhere derivatives need not be known as sharply.
+_EASE = 100.0
 _EPS = {False: 2.3e-16, True: 1.2e-7}
 
 
@@ -77,6 +79,7 @@ class Point:
         native: values are float32.
         natural: the largest derivative along any direction so far: what is far below is rounding.
         floor: how far below, as a share.
+        y: the value there, shape (m,).
     """
 
     problem: Problem
@@ -85,12 +88,13 @@ class Point:
     native: bool = False
     natural: float = 0.0
     floor: float = 1e-13
-    y: Tensor = field(init=False)
+    y: Tensor = None
     scale: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take the value and the gradient's graph once."""
-        self.y = self.problem.value(self.x)
+        """Take the gradient's graph once, and the value where it is not known."""
+        if self.y is None:
+            self.y = self.problem.value(self.x)
         self.problem.try_batches(self.x, self.y)
         self.pull = self.problem.pullback(self.x)
         self.scale = self.problem.inputs.scale
@@ -105,13 +109,17 @@ class Point:
         """Relative rounding of the values."""
         return _EPS[self.native]
 
-    def elsewhere(self, x: Tensor) -> Point:
+    def elsewhere(self, x: Tensor, y: Tensor | None = None) -> Point:
         """The same problem at another point, with steps of the same size.
+
+        Args:
+            x: where, shape (n,).
+            y: the value there, where it is known.
 
         Raises:
             Unusable: the function cannot be evaluated there.
         """
-        other = Point(problem=self.problem, x=x, random=self.random, native=self.native)
+        other = Point(problem=self.problem, x=x, random=self.random, native=self.native, y=y)
         other.scale = self.scale
         return other
 
@@ -148,36 +156,51 @@ class Point:
         return torch.ones_like(self.y) if self.problem.fixed_weights else self.noise(self.y.numel())
 
     def along(self, u: Tensor) -> Derivative:
-        """The numerical derivative of all outputs along a direction."""
-        return self.along_all([u])[0]
-
-    def along_all(self, directions: list[Tensor]) -> list[Derivative]:
-        """The numerical derivatives of all outputs along each of some directions."""
-        import torch
-
-        u = torch.stack(directions)
-        return along(self.problem.values, self.x, self.y, u, eps=self.eps).rows()
-
-    def residual(self, u: Tensor, v: Tensor, slope: Derivative, gradient: Tensor) -> Residual:
-        """Compare along `u`, outputs weighted by `v`; those without a slope are left out."""
-        import torch
-
-        used = v != 0
-        numerical = float((v * slope.value)[used].sum())
-        error = float((v * slope.error)[used].norm())
-        parts = gradient * u
-        analytical = float(parts.sum())
-        scale = float(parts.norm()) + float((v * slope.value).norm())
-        step = self.eps * float((gradient * self.x)[u != 0].norm()) if self.native else 0.0
-        smooth = bool(torch.isfinite(slope.error[used]).all()) and not bool(
-            slope.has_kink[used].any()
+        """The numerical derivatives of all outputs along some directions, shape (d, n)."""
+        return along(
+            self.problem.values, self.x, self.y, u, eps=self.eps, together=self.problem.together
         )
+
+    def residuals(
+        self, u: Tensor, v: Tensor, slope: Derivative, gradient: Tensor
+    ) -> list[Residual]:
+        """Compare along each direction, outputs weighted in each way.
+
+        Args:
+            u: directions, shape (d, n).
+            v: weights, shape (k, m); outputs of weight 0 are left out.
+            slope: along the directions, shape (d, m).
+            gradient: of the outputs so weighted, shape (k, n).
+        """
+        import torch
+
+        used, nothing = v != 0, torch.zeros((), dtype=v.dtype, device=v.device)
+        known = torch.isfinite(slope.value) & torch.isfinite(slope.error)
+        value = torch.where(known, slope.value, nothing)
+        error = torch.where(known, slope.error, nothing)
+        bent = (slope.has_kink | ~known).to(v.dtype)
+        numerical = value @ v.T
+        error = ((error**2) @ (v**2).T).sqrt()
+        error = torch.where(((~known).to(v.dtype) @ used.to(v.dtype).T) > 0, torch.inf, error)
+        scale = ((u**2) @ (gradient**2).T).sqrt() + ((value**2) @ (v**2).T).sqrt()
+        step: Any = 0.0
+        if self.native:
+            step = self.eps * ((u != 0).to(v.dtype) @ ((gradient * self.x) ** 2).T).sqrt()
         tolerance = _ERRORS * (error + step) + _RELATIVE[self.native] * scale
         # Analytical gradients are rounded too: differences of numbers of this size.
-        tolerance += float(v.norm()) * max(self.floor * self.natural, 4 * self.eps * self.largest)
-        return Residual(
-            u=u, v=v, analytical=analytical, numerical=numerical, tolerance=tolerance, smooth=smooth
+        rounding = max(self.floor * self.natural, 4 * self.eps * self.largest)
+        tolerance = tolerance + v.norm(dim=1) * rounding
+        smooth = (bent @ used.to(v.dtype).T) == 0
+        parts = zip(
+            *(t.flatten().tolist() for t in (u @ gradient.T, numerical, tolerance, smooth)),
+            strict=True,
         )
+        return [
+            Residual(
+                u=u[i // len(v)], v=v[i % len(v)], analytical=a, numerical=n, tolerance=t, smooth=s
+            )
+            for i, (a, n, t, s) in enumerate(parts)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,71 +220,85 @@ class Comparison:
     not_finite: int | None = None
 
 
-def compare(point: Point, *, thorough: bool = True) -> Comparison:
-    """Compare at a point.
-
-    Args:
-        point: where.
-        thorough: False takes two directions over all inputs alone: a look elsewhere.
+def compare(point: Point) -> Comparison:
+    """Compare at a point, along several directions, outputs weighted in several ways.
 
     Raises:
         BackwardFailed: the gradient under test raises.
     """
     import torch
 
-    first = [point.pull(v) for v in (point.weights(), point.weights())]
-    for gradient in first:
-        bad = ~torch.isfinite(gradient)
-        if bool(bad.any()):
-            return Comparison(
-                failing=[], unresolved=torch.zeros_like(point.y, dtype=torch.bool), kinks=False,
-                not_finite=int(bad.nonzero()[0]),
-            )  # fmt: skip
-    contribution = torch.stack([g.abs() for g in first]).amax(0) * point.scale
-    directions = _directions(point, contribution, thorough=thorough)
-    slopes = point.along_all(directions)
-    point.natural = max(float(s.value.abs().max()) for s in slopes)
+    gradient = point.pull(point.weights())
+    bad = ~torch.isfinite(gradient)
+    if bool(bad.any()):
+        return Comparison(
+            failing=[], unresolved=torch.zeros_like(point.y, dtype=torch.bool), kinks=False,
+            not_finite=int(bad.nonzero()[0]),
+        )  # fmt: skip
+    u = _directions(point, gradient.abs() * point.scale)
+    slopes = point.along(u)
+    return _compare(point, u, slopes, thorough=True)
+
+
+def glance(points: list[Point]) -> list[Comparison]:
+    """Compare at each of some points of a problem along one direction, and not as sharply.
+
+    Raises:
+        BackwardFailed: the gradient under test raises.
+    """
+    import torch
+
+    first = points[0]
+    x, y = torch.stack([p.x for p in points]), torch.stack([p.y for p in points])
+    u = torch.stack([p.direction() for p in points])
+    slopes = along(
+        first.problem.values, x, y, u, eps=first.eps, ease=_EASE, together=first.problem.together
+    )
+    return [
+        _compare(point, u[i : i + 1], slopes[i], thorough=False) for i, point in enumerate(points)
+    ]
+
+
+def _compare(point: Point, u: Tensor, slopes: Derivative, *, thorough: bool) -> Comparison:
+    import torch
+
+    point.natural = float(slopes.value.abs().max())
     unresolved = _unresolved(point, slopes)
-    failing = []
-    for v in _weights(point, slopes, ~unresolved, thorough=thorough):
-        gradient = point.pull(v)
-        found = [point.residual(u, v, s, gradient) for u, s in zip(directions, slopes, strict=True)]
-        failing += [r for r in found if r.fails]
-    failing.sort(key=lambda r: -r.excess)
-    kinks = any(bool(s.has_kink.any()) for s in slopes)
-    return Comparison(failing=failing, unresolved=unresolved, kinks=kinks)
+    weights = _weights(point, slopes, ~unresolved, thorough=thorough)
+    failing: list[Residual] = []
+    if weights:
+        gradients = torch.stack([point.pull(v) for v in weights])
+        found = point.residuals(u, torch.stack(weights), slopes, gradients)
+        failing = sorted((r for r in found if r.fails), key=lambda r: -r.excess)
+    return Comparison(failing=failing, unresolved=unresolved, kinks=bool(slopes.has_kink.any()))
 
 
-def _directions(point: Point, contribution: Tensor, *, thorough: bool) -> list[Tensor]:
+def _directions(point: Point, contribution: Tensor) -> Tensor:
+    """Each entry by itself where there are few, else random ones; shape (d, n)."""
+    import torch
+
     n = point.x.numel()
-    if not thorough:
-        return [point.direction()]
     if n <= SINGLE:
-        return [point.unit(i) for i in range(n)] + [point.direction()] * (n > 1)
+        return torch.stack([point.unit(i) for i in range(n)] + [point.direction()] * (n > 1))
     found = [point.direction() for _ in range(_DIRECTIONS)]
     largest = float(contribution.max())
-    if largest == 0:
-        return found
     for low, high in ((_GROUP**2, _GROUP), (_GROUP**3, _GROUP**2), (-1.0, _GROUP**3)):
         mask = (contribution <= high * largest) & (contribution > low * largest)
-        if bool(mask.any()):
+        if largest and bool(mask.any()):
             found += [point.direction(mask.to(point.x.dtype)) for _ in range(2)]
-    return found
+    return torch.stack(found)
 
 
-def _unresolved(point: Point, slopes: list[Derivative]) -> Tensor:
+def _unresolved(point: Point, slopes: Derivative) -> Tensor:
     """Outputs whose derivative is not known to a twentieth, nor to be nothing beside the value."""
     import torch
 
-    typical = torch.stack([s.value.abs() for s in slopes]).amax(0)
-    error = torch.stack([s.error for s in slopes]).amax(0)
+    typical, error = slopes.value.abs().amax(0), slopes.error.amax(0)
     floor = 1e-7 * (point.y.abs() + 1e-3 * point.y.abs().max())
     return ~(error <= torch.maximum(0.05 * typical, floor * (1e4 if point.native else 1)))
 
 
-def _weights(
-    point: Point, slopes: list[Derivative], usable: Tensor, *, thorough: bool
-) -> list[Tensor]:
+def _weights(point: Point, slopes: Derivative, usable: Tensor, *, thorough: bool) -> list[Tensor]:
     """Weights of the outputs: each by its own derivative, so that none hides another."""
     import torch
 
@@ -269,8 +306,9 @@ def _weights(
         return [torch.ones_like(point.y)] if bool(usable.all()) else []
     if not bool(usable.any()):
         return []
-    size = torch.stack([s.value.abs() for s in slopes]).square().mean(0).sqrt()
-    error = torch.stack([s.error for s in slopes]).amin(0)
+    if point.y.numel() == 1:  # there is nothing to weight
+        return [torch.ones_like(point.y)]
+    size, error = slopes.value.square().mean(0).sqrt(), slopes.error.amin(0)
     size = torch.maximum(size, torch.where(torch.isfinite(error), 1e3 * error, 0.0))
     largest = float(size[usable].max())
     # Beside the largest these are nothing, or lost to underflow.
@@ -286,13 +324,5 @@ def _weights(
         if not largest:
             break
     if thorough and point.y.numel() <= _SINGLE_OUTPUTS and point.x.numel() <= SINGLE:
-        found += [
-            row
-            for row, use in zip(
-                torch.eye(point.y.numel(), dtype=torch.float64, device=point.y.device),
-                usable,
-                strict=True,
-            )
-            if use
-        ]
+        found += list(torch.diag(torch.ones_like(point.y))[usable])
     return found

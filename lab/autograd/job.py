@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lab.autograd.compare import Point, Residual, compare, noise
+from lab.autograd.compare import Point, Residual, compare, glance, noise
 from lab.autograd.draft import Draft
 from lab.autograd.guards import backward_guards, forward_guards, of_failed
 from lab.autograd.inputs import Inputs, Tensor
 from lab.autograd.judge import Judge
-from lab.autograd.kinks import beside
+from lab.autograd.kinks import nearby
 from lab.autograd.overhear import Backward
 from lab.autograd.problem import Problem, Unusable, unflatten
 from lab.autograd.subject import BackwardFailed, Subject
@@ -22,7 +21,6 @@ from lab.records.autograd import Language
 _LEAST_CALLS = 60
 # Where else a branch may show that the inputs at hand do not visit.
 _TIMES = (4.0, 0.1)
-_NEARBY = 0.3
 
 
 @dataclass(kw_only=True)
@@ -156,34 +154,21 @@ class Job:
 
     def _elsewhere(self, point: Point, judge: Judge) -> list[Draft]:
         """Look at branches that the inputs at hand do not visit."""
-        import torch
-
-        for where, other in self._others(point):
-            if not bool(torch.isfinite(other.y).all()):
+        try:
+            places = _others(point, self.language)
+            seen = glance([other for _, other in places]) if places else []
+        except (Unusable, BackwardFailed, LabError):
+            return []
+        for (where, other), found in zip(places, seen, strict=True):
+            if not found.failing or found.kinks or not _is_clear(found.failing[0]):
                 continue
-            other.floor = 1e-9  # out there a function may be ill-conditioned
             try:
-                found = compare(other, thorough=False)
-                if found.failing and _is_clear(found.failing[0]) and not found.kinks:
-                    drafts = judge.diagnose(other, found.failing)
-                    if drafts:
-                        return [replace(drafts[0], cause="branch", seen={"place": where})]
+                drafts = judge.diagnose(other, found.failing)
             except (Unusable, BackwardFailed, LabError):
                 continue
+            if drafts:
+                return [replace(drafts[0], cause="branch", seen={"place": where})]
         return []
-
-    def _others(self, point: Point) -> Iterator[tuple[str, Point]]:
-        """At 4 and at 0.1 times the inputs, and nearby; each with its name."""
-        for times in _TIMES:
-            try:
-                other = point.elsewhere(point.x * times)
-            except (Unusable, BackwardFailed, LabError):
-                continue
-            other.scale = point.scale * times
-            yield phrase("factor_place", self.language, times=times), other
-        near = beside(point, _NEARBY)
-        if near is not None:
-            yield phrase("near_place", self.language), near
 
     def _no_second(self, evidence: str) -> Draft:
         seen = {"evidence": evidence}
@@ -207,6 +192,28 @@ def _compare(point: Point, judge: Judge) -> list[Draft]:
         if int(again.unresolved.sum()) < int(compared.unresolved.sum()):
             point, compared = relative, again
     return judge.judge(point, compared)
+
+
+def _others(point: Point, language: str) -> list[tuple[str, Point]]:
+    """Points at 4 and at 0.1 times the inputs, and nearby, each with its name."""
+    import torch
+
+    x = torch.stack([*(point.x * times for times in _TIMES), point.x + nearby(point)])
+    names = [phrase("factor_place", language, times=times) for times in _TIMES]
+    names.append(phrase("near_place", language))
+    values = point.problem.values(x)
+    found = []
+    for name, times, own, y in zip(names, (*_TIMES, 1.0), x, values, strict=True):
+        if not bool(torch.isfinite(y).all()):
+            continue
+        try:
+            other = point.elsewhere(own, y)
+        except (Unusable, BackwardFailed):
+            continue
+        other.scale = point.scale * times
+        other.floor = 1e-9  # out there a function may be ill-conditioned
+        found.append((name, other))
+    return found
 
 
 def _is_clear(worst: Residual) -> bool:

@@ -98,7 +98,7 @@ class Judge:
         slot = self.inputs.slot_of(i)
         v = point.weights()
         value = float(point.pull(v)[i])
-        slope = point.along(point.unit(i))
+        slope = point.along(point.unit(i)[None])
         flat = slope.error <= 1e-6 * (slope.value.abs() + point.y.abs()) + 1e-12
         if bool(flat.all()):
             numerical = float((v * slope.value).sum()) / float(point.unit(i)[i])
@@ -163,7 +163,7 @@ def _sharpest(point: Point, i: int) -> Tensor:
     import torch
 
     v = torch.zeros_like(point.y)
-    v[int(point.along(point.unit(i)).kink.abs().argmax())] = 1.0
+    v[int(point.along(point.unit(i)[None]).kink[0].abs().argmax())] = 1.0
     return v
 
 

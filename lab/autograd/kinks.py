@@ -14,6 +14,7 @@ from lab.autograd.inputs import Tensor
 from lab.autograd.problem import Unusable
 
 _NEAR = 1e-4
+_NEARBY = 0.3
 _PAIRS = 32
 # Outermost combinations of many kinks are rare among random neighbours: so much wider is allowed.
 _SLACK = 0.5
@@ -41,17 +42,23 @@ class Kink:
     v: Tensor
 
 
-def beside(point: Point, distance: float = _NEAR) -> Point | None:
-    """A random point nearby at which the function can be evaluated; None: there is none."""
+def nearby(point: Point) -> Tensor:
+    """A random step of a third of the inputs' size that changes no sign: a domain may end there."""
+    import torch
+
+    step = point.direction() * _NEARBY
+    own = torch.where(point.x == 0, step.abs(), 0.5 * point.x.abs())
+    return torch.clamp(step, -own, own)
+
+
+def beside(point: Point) -> Point | None:
+    """A random point close by at which the function can be evaluated; None: there is none."""
     import torch
 
     for attempt in range(6):
-        step = point.direction() * distance
-        if distance > 0.1:  # far enough to leave a domain: signs stay
-            own = torch.where(point.x == 0, step.abs(), 0.5 * point.x.abs())
-            step = torch.clamp(step, -own, own)
+        step = point.direction() * _NEAR
         if attempt >= 3:  # a domain that ends at zero
-            step = point.noise(point.x.numel()) * point.x * distance
+            step = point.noise(point.x.numel()) * point.x * _NEAR
         try:
             near = point.elsewhere(point.x + step)
         except Unusable:

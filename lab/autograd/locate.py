@@ -9,6 +9,7 @@ from lab.autograd.inputs import Tensor
 
 _SAMPLES = 40
 _MOST = 12
+_TRIES = 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +37,34 @@ class Entry:
 
 def entry(point: Point, i: int, v: Tensor, gradient: Tensor | None = None) -> Entry:
     """Both derivatives by one number, outputs weighted by `v`, shape (m,)."""
-    u = point.unit(i)
-    step = float(u[i])
-    slope = point.along(u)
+    return entries(point, [i], v, gradient)[0]
+
+
+def entries(
+    point: Point, numbers: list[int], v: Tensor, gradient: Tensor | None = None
+) -> list[Entry]:
+    """Both derivatives by some numbers, outputs weighted by `v`, shape (m,)."""
+    import torch
+
+    units = [point.unit(i) for i in numbers]
+    steps = [float(u[i]) for u, i in zip(units, numbers, strict=True)]
+    u = torch.stack(units)
+    slopes = point.along(u)
     gradient = point.pull(v) if gradient is None else gradient
-    seen = point.residual(u, v, slope, gradient)
-    half = float((v * slope.kink).sum()) / 2 / step
-    numerical = seen.numerical / step
-    return Entry(
-        i=i, analytical=float(gradient[i]), numerical=numerical,
-        uncertainty=float((v * slope.error)[v != 0].norm()) / step, wrong=seen.fails,
-        smooth=seen.smooth, left=numerical - half, right=numerical + half,
-    )  # fmt: skip
+    seen = point.residuals(u, v[None], slopes, gradient[None])
+    halves = ((slopes.kink @ v) / 2).tolist()
+    errors = (v * slopes.error)[:, v != 0].norm(dim=1).tolist()
+    found = []
+    for i, step, one, half, error in zip(numbers, steps, seen, halves, errors, strict=True):
+        numerical = one.numerical / step
+        found.append(
+            Entry(
+                i=i, analytical=float(gradient[i]), numerical=numerical, uncertainty=error / step,
+                wrong=one.fails, smooth=one.smooth, left=numerical - half / step,
+                right=numerical + half / step,
+            )
+        )  # fmt: skip
+    return found
 
 
 def sample(point: Point, v: Tensor, begin: int, end: int, extra: list[int]) -> list[Entry]:
@@ -57,8 +74,7 @@ def sample(point: Point, v: Tensor, begin: int, end: int, extra: list[int]) -> l
     count = min(_SAMPLES, end - begin)
     spread = torch.randperm(end - begin, generator=point.random)[:count] + begin
     chosen = sorted({int(i) for i in spread} | {i for i in extra if begin <= i < end})
-    gradient = point.pull(v)
-    return [entry(point, i, v, gradient) for i in chosen]
+    return entries(point, chosen, v)
 
 
 def search(point: Point, residual: Residual) -> list[int]:
@@ -70,19 +86,19 @@ def search(point: Point, residual: Residual) -> list[int]:
     found: list[int] = []
     parts = [(u.nonzero().flatten(), residual.excess)]
     tries = 0
-    while parts and len(found) < _MOST and tries < 160:
+    while parts and len(found) < _MOST and tries < _TRIES:
         parts.sort(key=lambda part: part[1])
         indices, _ = parts.pop()
         if len(indices) == 1:
             found.append(int(indices[0]))
             continue
-        for half in indices.chunk(2):
-            masked = torch.zeros_like(u)
-            masked[half] = u[half]
-            seen = point.residual(masked, v, point.along(masked), gradient)
-            tries += 1
-            if seen.fails:
-                parts.append((half, seen.excess))
+        halves = indices.chunk(2)
+        masked = torch.zeros(len(halves), len(u), dtype=u.dtype, device=u.device)
+        for row, half in zip(masked, halves, strict=True):
+            row[half] = u[half]
+        seen = point.residuals(masked, v[None], point.along(masked), gradient[None])
+        tries += len(halves)
+        parts += [(h, r.excess) for h, r in zip(halves, seen, strict=True) if r.fails]
     return found
 
 
@@ -90,7 +106,7 @@ def row_of(point: Point, i: int, v: Tensor) -> int:
     """The output whose derivative by number `i` is most wrong, by halving: backwards alone."""
     import torch
 
-    slope = point.along(point.unit(i))
+    slope = point.along(point.unit(i)[None])
     step = float(point.unit(i)[i])
     rows = (v != 0).nonzero().flatten()
     while len(rows) > 1:
@@ -98,7 +114,7 @@ def row_of(point: Point, i: int, v: Tensor) -> int:
         for half in rows.chunk(2):
             masked = torch.zeros_like(v)
             masked[half] = point.noise(len(half))
-            error = abs(float(point.pull(masked)[i]) * step - float((masked * slope.value).sum()))
+            error = abs(float(point.pull(masked)[i]) * step - float(slope.value[0] @ masked))
             worst = max(worst, (error, half), key=lambda pair: pair[0])
         rows = worst[1]
     return int(rows[0])

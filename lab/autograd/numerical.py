@@ -25,7 +25,7 @@ _GOAL_VALUE = 5e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Derivative:
-    """Along one direction, for each output, shape (m,); along several, (d, m).
+    """Along some directions, for each output, shape (d, m).
 
     Args:
         value: the two-sided derivative.
@@ -44,10 +44,13 @@ class Derivative:
         """Which outputs change their slope exactly here."""
         return self.kink.abs() > 20 * self.kink_error + 1e-5 * self.value.abs()
 
-    def rows(self) -> list[Derivative]:
-        """One for each direction."""
-        parts = zip(self.value, self.error, self.kink, self.kink_error, strict=True)
-        return [Derivative(value=v, error=e, kink=k, kink_error=q) for v, e, k, q in parts]
+    def __getitem__(self, i: int) -> Derivative:
+        """Along one of several directions; along it alone, shape (1, m)."""
+        pick = slice(i, i + 1)
+        return Derivative(
+            value=self.value[pick], error=self.error[pick], kink=self.kink[pick],
+            kink_error=self.kink_error[pick],
+        )  # fmt: skip
 
 
 class _Ladder:
@@ -56,7 +59,8 @@ class _Ladder:
     def __init__(
         self, function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor
     ) -> None:
-        self.function, self.x, self.y, self.u = function, x, y, u
+        self.function, self.u = function, u
+        self.x, self.y = x.expand(len(u), -1), y.expand(len(u), -1)
         self.odd: dict[int, Tensor] = {}
         self.even: dict[int, Tensor] = {}
         self.size: dict[int, Tensor] = {}
@@ -65,14 +69,14 @@ class _Ladder:
         """Evaluate at some steps, along the directions that are `active`, shape (d,), bool."""
         import torch
 
-        u = self.u[active]
-        moves = torch.cat([sign * 4.0**-k * u for k in steps for sign in (1, -1)])
-        values = self.function(self.x + moves).split(len(u))
+        x, y, u = self.x[active], self.y[active], self.u[active]
+        points = [x + sign * 4.0**-k * u for k in steps for sign in (1, -1)]
+        values = self.function(torch.cat(points)).split(len(u))
         for number, k in enumerate(steps):
             plus, minus = values[2 * number], values[2 * number + 1]
             self._keep(self.odd, k, (plus - minus) / (2 * 4.0**-k), active)
-            self._keep(self.even, k, (plus - self.y) - (self.y - minus), active)
-            size = torch.maximum(torch.maximum(plus.abs(), minus.abs()), self.y.abs())
+            self._keep(self.even, k, (plus - y) - (y - minus), active)
+            size = torch.maximum(torch.maximum(plus.abs(), minus.abs()), y.abs())
             self._keep(self.size, k, size, active)
 
     def _keep(self, into: dict[int, Tensor], k: int, values: Tensor, active: Tensor) -> None:
@@ -81,7 +85,7 @@ class _Ladder:
         if bool(active.all()):
             into[k] = values
             return
-        whole = torch.full_like(self.y, float("nan")).repeat(len(self.u), 1)
+        whole = torch.full(self.y.shape, float("nan"), dtype=self.y.dtype, device=self.y.device)
         whole[active] = values
         into[k] = whole
 
@@ -129,8 +133,8 @@ class _Ladder:
 class _Best:
     """The most certain estimate of each derivative so far, shape (d, m)."""
 
-    def __init__(self, ladder: _Ladder, eps: float) -> None:
-        self.ladder, self.eps = ladder, eps
+    def __init__(self, ladder: _Ladder, eps: float, ease: float) -> None:
+        self.ladder, self.eps, self.ease = ladder, eps, ease
         self.parts: list[Tensor] = []
 
     def take_in(self, k: int) -> Tensor:
@@ -151,10 +155,8 @@ class _Best:
 
     def good(self) -> Tensor:
         """Which are certain enough, shape (d, m)."""
-        goal = _GOAL * self.parts[0].abs() + _GOAL_VALUE * max(1.0, self.eps / 2.3e-16) * (
-            self.ladder.y.abs()
-        )
-        return self.parts[1] <= goal
+        of_value = _GOAL_VALUE * max(1.0, self.eps / 2.3e-16) * self.ladder.y.abs()
+        return self.parts[1] <= self.ease * (_GOAL * self.parts[0].abs() + of_value)
 
     def limited(self, k: int) -> Tensor:
         """Along which directions rounding limits: smaller steps make it worse, shape (d,)."""
@@ -163,16 +165,19 @@ class _Best:
 
 
 def along(
-    function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor, *, eps: float
-) -> Derivative:
+    function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor, *, eps: float,
+    ease: float = 1.0, together: int = 1,
+) -> Derivative:  # fmt: skip
     """The derivatives of a function along some directions.
 
     Args:
         function: maps p points (p, n) to (p, m); nan where it has no value.
-        x: where, float64, shape (n,).
-        y: its value there, shape (m,).
+        x: where, float64, shape (n,); or (d, n), a point for each direction.
+        y: its value there, shape (m,) or (d, m).
         u: directions, in units of x's typical size, shape (d, n).
         eps: relative rounding of the function's values.
+        ease: be content with an error so many times larger.
+        together: how many further steps to take at once; more where a call is what costs.
     """
     import torch
 
@@ -181,16 +186,18 @@ def along(
     ladder = _Ladder(function, x, y, u)
     active = torch.ones(len(u), dtype=torch.bool, device=u.device)
     ladder.take(first, active)
-    best = _Best(ladder, eps)
+    best = _Best(ladder, eps, ease)
     best.take_in(first[-1])
     in_vain = torch.zeros(len(u), dtype=torch.int64, device=u.device)
-    for k in range(first[-1] + 1, last + 1):
+    for k in range(first[-1] + 1, last + 1, together):
         active = (in_vain < 3) & ~best.good().all(1)
         if not bool(active.any()):
             break
-        ladder.take((k,), active)
-        helped = best.take_in(k)
-        in_vain = torch.where(helped | ~best.limited(k), 0, in_vain + 1)
+        steps = tuple(range(k, min(k + together, last + 1)))
+        ladder.take(steps, active)
+        for step in steps:
+            helped = best.take_in(step)
+            in_vain = torch.where(helped | ~best.limited(step), 0, in_vain + 1)
     rough = ~(best.parts[1] <= 1e-5 * best.parts[0].abs() + 1e-9 * y.abs()).all(1)
     if bool(rough.any()):  # noise limits: larger steps
         for k in range(first[0] - 1, -1, -1):
