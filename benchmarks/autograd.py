@@ -15,9 +15,11 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
 
 import torch
-from autograd_planted import Planted, bugs, correct, randn
+from autograd_planted import Planted, bugs, compositions, correct, randn
 
 from lab.autograd import check
+
+COMPOSITIONS = 600
 
 
 def ours(function: Any, inputs: tuple[Any, ...], order: int) -> bool:
@@ -64,7 +66,7 @@ def judge(case: Planted, way: str) -> tuple[str, float]:
     return ("pass" if passed else "fail"), time.perf_counter() - begin
 
 
-def table(cases: list[Planted], *, correct_ones: bool) -> int:
+def table(cases: list[Planted], *, correct_ones: bool, what: str) -> int:
     """Print what each check says of some cases; returns how often ours is behind."""
     rows = {way: {"found": 0, "missed": 0, "cannot": 0, "s": 0.0} for way in CHECKS}
     behind = 0
@@ -80,7 +82,7 @@ def table(cases: list[Planted], *, correct_ones: bool) -> int:
             if correct_ones or seen["slow"][0] in ("fail", "error"):
                 behind += 1
             print(f"  ours is wrong: {case.name}")
-    print(f"{len(cases)} {'correct functions' if correct_ones else 'planted bugs'}")
+    print(f"{len(cases)} {what}")
     words = ("right", "false alarm") if correct_ones else ("found", "missed")
     print(f"  {'':6}{words[0]:>8}{words[1]:>13}{'raises/cannot':>15}{'seconds':>9}")
     for way, row in rows.items():
@@ -156,9 +158,11 @@ def main() -> int:
     torch.manual_seed(0)
     planted, hard = list(bugs()), list(correct())
     check(torch.sin, randn(3))  # what is loaded once
-    behind = table(planted, correct_ones=False)
+    behind = table(planted, correct_ones=False, what="planted bugs")
     causes(planted)
-    alarms = table(hard, correct_ones=True)
+    alarms = table(hard, correct_ones=True, what="correct functions that are hard")
+    random_ones = list(compositions(COMPOSITIONS, seed=0))
+    table(random_ones, correct_ones=True, what="correct compositions, drawn at random")
     single_entry()
     speed()
     return int(bool(behind or alarms))

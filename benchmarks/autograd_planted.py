@@ -6,8 +6,10 @@ list, have None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,6 +49,51 @@ def written(forward: Callable[..., Tensor], backward: Callable[..., Any]) -> Any
             return backward(grad, *ctx.saved_tensors)
 
     return Written
+
+
+_N = torch.nn.functional
+SMOOTH: list[Callable[[Tensor], Tensor]] = [
+    torch.sin, torch.tanh, torch.exp, torch.sigmoid, lambda x: x**2 + x, torch.atan, _N.softplus,
+    lambda x: torch.log(1 + x**2), lambda x: x * x.roll(1, 0), lambda x: torch.softmax(x, 0),
+    lambda x: x.cumsum(0), lambda x: x / (1 + x.norm()),
+]  # fmt: skip
+
+
+def chain(numbers: Sequence[int]) -> Callable[[Tensor], Tensor]:
+    """The functions of these numbers in SMOOTH, one after the other."""
+
+    def function(x: Tensor) -> Tensor:
+        for number in numbers:
+            x = SMOOTH[number](x)
+        return x
+
+    return function
+
+
+def _given(function: Any, *inputs: Any) -> tuple[Any, tuple[Any, ...]]:
+    return function, inputs
+
+
+def compositions(count: int, seed: int) -> Iterator[Planted]:
+    """Random compositions of smooth functions at random points, the same for the same seed.
+
+    Sizes from 1 to 200, values of the sizes 0.1, 1 and 10; those that are not finite there, or
+    whose gradient is not, are left out.
+    """
+    draw = random.Random(seed)
+    made = 0
+    while made < count:
+        numbers = [draw.randrange(len(SMOOTH)) for _ in range(draw.randint(1, 4))]
+        n = draw.choice([1, 2, 5, 20, 50, 77, 90, 200])
+        source = torch.Generator().manual_seed(draw.randrange(10000))
+        x = torch.randn(n, generator=source, dtype=torch.float64) * draw.choice([1, 1, 1, 0.1, 10])
+        leaf = x.clone().requires_grad_()
+        y = chain(numbers)(leaf)
+        slope = torch.autograd.grad(y.sum(), leaf)[0]
+        if not bool(y.isfinite().all() and slope.isfinite().all()):
+            continue
+        made += 1
+        yield Planted(name=f"{numbers} of {n}", make=partial(_given, chain(numbers), x))
 
 
 def randn(*shape: int) -> Tensor:

@@ -69,7 +69,7 @@ def check(
     text = report_text(
         ok=ok, messages=[f.message for f in findings], language=language,
         evaluations=job.subject.evaluations, duration_s=duration, seed=seed,
-        printed=bool(said.getvalue()),
+        printed=said.getvalue(),
     )  # fmt: skip
     return CheckReport(
         ok=ok, findings=findings, evaluations=job.subject.evaluations, duration_s=duration,

@@ -27,6 +27,10 @@ _ERRORS = 20.0
 _RELATIVE = {False: 2e-9, True: 2e-4}
 # Elsewhere derivatives need not be known as sharply.
 _EASE = 100.0
+# A derivative with an error of a larger share of it is not known.
+_KNOWN = {False: 1e-4, True: 0.05}
+_TINY = 1e-8
+_LOST = {False: 3e-12, True: 5e-7}
 _EPS = {False: 2.3e-16, True: 1.2e-7}
 
 
@@ -109,6 +113,11 @@ class Point:
         """Relative rounding of the values."""
         return _EPS[self.native]
 
+    @property
+    def inside(self) -> float:
+        """What rounding of numbers inside the function may do to a derivative."""
+        return _LOST[self.native] if self.largest > _TINY else 0.0
+
     def elsewhere(self, x: Tensor, y: Tensor | None = None) -> Point:
         """The same problem at another point, with steps of the same size.
 
@@ -158,8 +167,9 @@ class Point:
     def along(self, u: Tensor) -> Derivative:
         """The numerical derivatives of all outputs along some directions, shape (d, n)."""
         return along(
-            self.problem.values, self.x, self.y, u, eps=self.eps, together=self.problem.together
-        )
+            self.problem.values, self.x, self.y, u, eps=self.eps, floor=self.inside,
+            together=self.problem.together,
+        )  # fmt: skip
 
     def residuals(
         self, u: Tensor, v: Tensor, slope: Derivative, gradient: Tensor
@@ -189,7 +199,13 @@ class Point:
         tolerance = _ERRORS * (error + step) + _RELATIVE[self.native] * scale
         # Analytical gradients are rounded too: differences of numbers of this size.
         rounding = max(self.floor * self.natural, 4 * self.eps * self.largest)
+        # And so are values, beside larger numbers inside the function that no output shows: a one,
+        # say, in log(1 + x**2). Where all is tiny the numbers inside most likely are.
+        rounding = max(rounding, self.inside)
         tolerance = tolerance + v.norm(dim=1) * rounding
+        # A value that never changes may be lost beside a number inside the function.
+        lost = ((slope.value == 0) & (slope.error == 0)).to(v.dtype)
+        tolerance = tolerance + _LOST[self.native] * (lost @ v.abs().T)
         smooth = (bent @ used.to(v.dtype).T) == 0
         parts = zip(
             *(t.flatten().tolist() for t in (u @ gradient.T, numerical, tolerance, smooth)),
@@ -290,12 +306,13 @@ def _directions(point: Point, contribution: Tensor) -> Tensor:
 
 
 def _unresolved(point: Point, slopes: Derivative) -> Tensor:
-    """Outputs whose derivative is not known to a twentieth, nor to be nothing beside the value."""
+    """Outputs whose derivative is not known well, nor known to be nothing beside the value."""
     import torch
 
     typical, error = slopes.value.abs().amax(0), slopes.error.amax(0)
     floor = 1e-7 * (point.y.abs() + 1e-3 * point.y.abs().max())
-    return ~(error <= torch.maximum(0.05 * typical, floor * (1e4 if point.native else 1)))
+    known = torch.clamp(_KNOWN[point.native] * typical, min=point.inside)
+    return ~(error <= torch.maximum(known, floor * (1e4 if point.native else 1)))
 
 
 def _weights(point: Point, slopes: Derivative, usable: Tensor, *, thorough: bool) -> list[Tensor]:

@@ -54,7 +54,10 @@ class Job:
         self.subject.slowest_s = 0.0
         try:
             outputs = self._outputs()
-        except LabError:  # one that differentiates by itself, say
+        except LabError as error:
+            if error.__cause__ is None:
+                raise
+            # It raised: one that differentiates by itself, say.
             values, _ = self.inputs.build(self.inputs.vector, grad=True)
             with torch.enable_grad():
                 outputs = self.subject.outputs(values)

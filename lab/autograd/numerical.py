@@ -21,6 +21,10 @@ _LAST_FLOAT32 = 6
 # An error of this share of the derivative, or of the value, is small.
 _GOAL = 1e-9
 _GOAL_VALUE = 5e-12
+# From here on the fourth power of a step is mostly less than rounding.
+_SMALL = 7
+# What jumps about by this share of its whole change, however small the step, has no slope.
+_ROUGH = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +108,63 @@ class _Ladder:
         before = (256 * coarse - wider) / 255
         return torch.maximum(spread, (value - before).abs() / 20)
 
+    def _noise(self, k: int) -> Tensor:
+        """What is left of the second differences without their parts in h and h**2."""
+        return (self.even[k] - (5 / 16) * self.even[k - 1] + (1 / 64) * self.even[k - 2]).abs()
+
+    def rounding(self, k: int, eps: float) -> Tensor:
+        """What rounding and noise of the values do to the derivative from step k down.
+
+        Values come in units of their last place, so that noise is nothing now and then by chance:
+        the steps before are asked as well, as far as their own part in h**4 lets them tell.
+        """
+        import torch
+
+        noise = self._noise(k)
+        for back, share in ((1, 16), (2, 256)):
+            if k - back - 2 in self.even:
+                noise = torch.fmax(noise, self._noise(k - back) / share)
+        return (0.5 * noise + 2 * eps * self.size[k]) * 4.0**k
+
+    def last_noise(self) -> Tensor:
+        """The noise at the smallest step along each direction, shape (d, m)."""
+        import torch
+
+        widest, *_, smallest = sorted(self.even)
+        noise = self._noise(smallest)
+        for k in range(smallest - 1, widest + 1, -1):  # along others fewer steps were taken
+            noise = torch.where(torch.isnan(noise), self._noise(k), noise)
+        return torch.nan_to_num(noise, nan=0.0)
+
+    def most_noise(self) -> Tensor:
+        """The most noise of each output at small steps, shape (m,).
+
+        Noise is that of the output, whatever the direction and the step: now and then it hides by
+        chance. From the smallest step up, as far as it may be noise: what a step itself leaves
+        grows by 256 from one to the next.
+        """
+        import torch
+
+        most = self.last_noise().amax(0)
+        small = [k for k in self.even if k >= _SMALL and k - 2 in self.even]
+        going = torch.ones_like(most, dtype=torch.bool)
+        for k in sorted(small, reverse=True):
+            noise = torch.nan_to_num(self._noise(k), nan=0.0).amax(0)
+            going = going & (noise <= 32 * most)
+            most = torch.where(going, torch.maximum(most, noise), most)
+        return most
+
+    def rough(self, noise: Tensor, eps: float) -> Tensor:
+        """Which values jump about, at the smallest step, by much of their change at the widest."""
+        import torch
+
+        widest = min(self.even)
+        change = torch.maximum(self.odd[widest].abs() * 4.0**-widest, self.even[widest].abs())
+        rounding = 1e3 * eps * self.size[widest]
+        # Beside the largest value all of this may be nothing, and lost to underflow.
+        rounding = torch.clamp(rounding, min=1e-30 * float(torch.nan_to_num(self.y).abs().max()))
+        return (noise > _ROUGH * change) & (noise > rounding)
+
     def estimate(self, k: int, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Value, its error, change of slope, its error, from the steps k, k - 1 and k - 2."""
         import torch
@@ -113,9 +174,7 @@ class _Ladder:
         fine, coarse = (16 * d0 - d1) / 15, (16 * d1 - d2) / 15
         value = (256 * fine - coarse) / 255
         s0, s1, s2 = self.even[k], self.even[k - 1], self.even[k - 2]
-        # What is left of the second differences without their parts in h and h**2.
-        noise = (s0 - (5 / 16) * s1 + (1 / 64) * s2).abs()
-        error = self._spread(k, value, fine, coarse) + 0.5 * noise / h + 2 * eps * self.size[k] / h
+        error = self._spread(k, value, fine, coarse) + self.rounding(k, eps)
         slopes, wider = (4 * s0 / h - s1 / (4 * h)) / 3, (4 * s1 / (4 * h) - s2 / (16 * h)) / 3
         kink_error = (slopes - wider).abs() + 4 * eps * self.size[k] / h
         # A kink nearer than the step: what lies between its slopes is no derivative.
@@ -133,9 +192,10 @@ class _Ladder:
 class _Best:
     """The most certain estimate of each derivative so far, shape (d, m)."""
 
-    def __init__(self, ladder: _Ladder, eps: float, ease: float) -> None:
-        self.ladder, self.eps, self.ease = ladder, eps, ease
+    def __init__(self, ladder: _Ladder, eps: float, ease: float, floor: float) -> None:
+        self.ladder, self.eps, self.ease, self.floor = ladder, eps, ease, floor
         self.parts: list[Tensor] = []
+        self.step: Tensor = None
 
     def take_in(self, k: int) -> Tensor:
         """Consider the estimate from step k down; says which directions it helped, shape (d,)."""
@@ -144,8 +204,10 @@ class _Best:
         value, error, kink, kink_error = self.ladder.estimate(k, self.eps)
         if not self.parts:
             self.parts = [value, error, kink, kink_error]
+            self.step = torch.full_like(value, float(k))
             return torch.ones(len(value), dtype=torch.bool, device=value.device)
         better, sharper = error < self.parts[1], kink_error < self.parts[3]
+        self.step = torch.where(better, float(k), self.step)
         helped = ((error < 0.5 * self.parts[1]) & ~self.good()).any(1)
         for number, (new, where) in enumerate(
             ((value, better), (error, better), (kink, sharper), (kink_error, sharper))
@@ -155,8 +217,11 @@ class _Best:
 
     def good(self) -> Tensor:
         """Which are certain enough, shape (d, m)."""
+        import torch
+
         of_value = _GOAL_VALUE * max(1.0, self.eps / 2.3e-16) * self.ladder.y.abs()
-        return self.parts[1] <= self.ease * (_GOAL * self.parts[0].abs() + of_value)
+        goal = self.ease * (_GOAL * self.parts[0].abs() + of_value)
+        return self.parts[1] <= torch.clamp(goal, min=self.floor)
 
     def limited(self, k: int) -> Tensor:
         """Along which directions rounding limits: smaller steps make it worse, shape (d,)."""
@@ -166,7 +231,7 @@ class _Best:
 
 def along(
     function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor, *, eps: float,
-    ease: float = 1.0, together: int = 1,
+    floor: float = 0.0, ease: float = 1.0, together: int = 1,
 ) -> Derivative:  # fmt: skip
     """The derivatives of a function along some directions.
 
@@ -176,6 +241,7 @@ def along(
         y: its value there, shape (m,) or (d, m).
         u: directions, in units of x's typical size, shape (d, n).
         eps: relative rounding of the function's values.
+        floor: an error that needs no improvement.
         ease: be content with an error so many times larger.
         together: how many further steps to take at once; more where a call is what costs.
     """
@@ -186,7 +252,7 @@ def along(
     ladder = _Ladder(function, x, y, u)
     active = torch.ones(len(u), dtype=torch.bool, device=u.device)
     ladder.take(first, active)
-    best = _Best(ladder, eps, ease)
+    best = _Best(ladder, eps, ease, floor)
     best.take_in(first[-1])
     in_vain = torch.zeros(len(u), dtype=torch.int64, device=u.device)
     for k in range(first[-1] + 1, last + 1, together):
@@ -204,4 +270,7 @@ def along(
             ladder.take((k,), rough)
             best.take_in(k + 2)
     value, error, kink, kink_error = best.parts
+    noise = ladder.last_noise()
+    error = torch.maximum(error, 0.5 * ladder.most_noise() * 4.0**best.step)
+    error = torch.where(ladder.rough(noise, eps), torch.inf, error)
     return Derivative(value=value, error=error, kink=kink, kink_error=kink_error)

@@ -68,14 +68,14 @@ def _index(index: tuple[int, ...]) -> str:
 
 def report_text(
     *, ok: bool, messages: list[str], language: str, evaluations: int, duration_s: float, seed: int,
-    printed: bool,
+    printed: str,
 ) -> str:  # fmt: skip
-    """The whole report, 15 lines at most."""
+    """The whole report, 15 lines at most; of what was printed the first line."""
     labels = texts(language)["labels"]
     head = labels["good" if ok else "bad"]
     foot = [labels["calls"].format(n=evaluations, s=duration_s, seed=seed)]
-    if printed:
-        foot.append(labels["printed"])
+    if printed.strip():
+        foot.append(labels["printed"].format(line=printed.strip().splitlines()[0][:60]))
     body: list[str] = []
     for number, text in enumerate(messages):
         lines = text.splitlines()
