@@ -28,8 +28,9 @@ _FAILED = 3
 _MOST_SEED = (1 << 31) - 1
 # Where the folder of a target is seen in a container.
 _TARGETS = "/target"
-# What torch and the lab's own modules may take to load, and a check beyond its budget.
+# What torch may take to load on a slow disk; and a check, beyond twice its budget.
 _START_S = 120.0
+_BEYOND_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,9 +202,9 @@ class _Talk:
         """
         worker.tell(msgspec.json.encode(self.request).decode())
         decoder = msgspec.json.Decoder(Message)
-        patience_s = _START_S + 2 * self.request.budget_s
         try:
             while not self.complete:
+                patience_s = 2 * self.request.budget_s + _BEYOND_S if self.total else _START_S
                 line = worker.answer(patience_s)
                 if line is None:
                     raise self._silent(patience_s)

@@ -58,7 +58,9 @@ def check(
         contextlib.redirect_stdout(said),
         warnings.catch_warnings(),
     ):
-        warnings.filterwarnings("ignore", message="There is a performance drop")  # of slow vmap
+        # What torch itself says of vmap, and of what it loads for forward mode.
+        warnings.filterwarnings("ignore", message="There is a performance drop")
+        warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")
         job = _job(function, inputs, seed, language, budget_s, said)
         drafts = job.first()
         if order == 2 and not any(not d.harmless for d in drafts):

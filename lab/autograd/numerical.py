@@ -161,8 +161,8 @@ class _Ladder:
         widest = min(self.even)
         change = torch.maximum(self.odd[widest].abs() * 4.0**-widest, self.even[widest].abs())
         rounding = 1e3 * eps * self.size[widest]
-        # Beside the largest value all of this may be nothing, and lost to underflow.
-        rounding = torch.clamp(rounding, min=1e-30 * float(torch.nan_to_num(self.y).abs().max()))
+        # Below the rounding of the largest value it is no matter.
+        rounding = torch.clamp(rounding, min=eps * float(torch.nan_to_num(self.y).abs().max()))
         return (noise > _ROUGH * change) & (noise > rounding)
 
     def estimate(self, k: int, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
