@@ -35,7 +35,7 @@ def local_derivative(
             )
         except RuntimeError:  # what it needed was changed in place since
             return None
-        return gradient  # type: ignore[no-any-return]
+        return gradient
 
     slope = back(torch.ones_like(target))
     if slope is None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.records.graph import Kind, State
+
 Tensor = Any  # torch is imported inside the functions that need it
 
 # They ask about a tensor, and compute nothing.
@@ -64,7 +66,7 @@ class Step:
     """
 
     number: int
-    kind: str
+    kind: Kind
     tensor: Tensor
     value: Tensor
     name: str = ""
@@ -72,7 +74,7 @@ class Step:
     arguments: str = ""
     module: str = ""
     line: str = ""
-    states: set[str] = field(default_factory=set)
+    states: set[State] = field(default_factory=set)
     heard: Tensor | None = None
     order: int | None = None
     frozen: bool = False
@@ -95,7 +97,7 @@ class Recorder:
 
     # --- leaves ------------------------------------------------------------------------------
 
-    def leaf(self, tensor: Tensor, kind: str, name: str) -> Step:
+    def leaf(self, tensor: Tensor, kind: Kind, name: str) -> Step:
         """Take up a tensor that no operation made."""
         return self._new(tensor, kind, name=name)
 
@@ -105,7 +107,7 @@ class Recorder:
         for name, parameter in module.named_parameters():
             self.leaf(parameter, "parameter", name)
 
-    def _new(self, tensor: Tensor, kind: str, **about: Any) -> Step:
+    def _new(self, tensor: Tensor, kind: Kind, **about: Any) -> Step:
         step = Step(
             number=len(self.steps), kind=kind, tensor=tensor, value=tensor.detach().clone(), **about
         )
@@ -131,15 +133,15 @@ class Recorder:
             return self.steps[number]
         if tensor.grad_fn is not None:
             return self._out_of_sight(tensor)
-        kind = "parameter" if tensor.requires_grad else "constant"
+        kind: Kind = "parameter" if tensor.requires_grad else "constant"
         return self._new(tensor, kind, name=_name_of(tensor), line="")
 
     def _out_of_sight(self, tensor: Tensor) -> Step:
         """What an autograd.Function made: torch tells of it by the graph alone."""
         node = tensor.grad_fn
-        kind = type(node).__name__.removesuffix("Backward0").removesuffix("Backward")
+        name = type(node).__name__.removesuffix("Backward0").removesuffix("Backward")
         parents = self._parents(node)
-        step = self._new(tensor, "operation", operation=kind, module=self._module(), line=_line())
+        step = self._new(tensor, "operation", operation=name, module=self._module(), line=_line())
         uses = []
         for source in parents:
             alias = None if source is None else self.steps[source].tensor
@@ -173,7 +175,7 @@ class Recorder:
         """Run one operation, and record it."""
         name = getattr(function, "__name__", "")
         given = [a for a in _leaves([args, kwargs]) if _is_tensor(a)]
-        if _in_written_function():
+        if _in_written_function(sys._getframe(1)):
             return function(*args, **kwargs)
         if name in _ASKING or not given:
             if not (name == "__get__" and _attribute(function) in ("data", "T", "mT", "H", "real")):
@@ -206,6 +208,8 @@ class Recorder:
         if name in _LEAVING and not made:
             for _, step in given:
                 step.states.add("detached")
+                for use in (u for u in self.uses if u.target == step.number and not u.reason):
+                    use.reason = name
             return
         own = {id(a) for a in aliases.values()}
         for tensor in made:
@@ -278,7 +282,12 @@ class Recorder:
             modules.register_module_forward_hook(leave, always_call=True),
         ]
         before = sys.getprofile()
-        sys.setprofile(lambda frame, event, _: event == "return" and self.see_names(frame))
+
+        def leaving(frame: Any, event: str, _: Any) -> None:
+            if event == "return":
+                self.see_names(frame)
+
+        sys.setprofile(leaving)
         try:
             with Record():
                 yield
@@ -289,7 +298,7 @@ class Recorder:
 
     def see_names(self, frame: Any) -> None:
         """Learn from a frame's variables what tensors are called there."""
-        if not _is_own(frame):
+        if not _is_own(frame) or _in_written_function(frame):
             return
         for name, value in list(frame.f_locals.items()):
             number = self._of.get(id(value)) if _is_tensor(value) else None
@@ -365,9 +374,8 @@ def _is_own(frame: Any) -> bool:
     return not any(part in file for part in ("/torch/", "/lab/graph/", "contextlib.py"))
 
 
-def _in_written_function() -> bool:
-    """Whether an autograd.Function's forward is running: it is one node as a whole."""
-    frame: Any = sys._getframe(2)
+def _in_written_function(frame: Any) -> bool:
+    """Whether a frame runs in an autograd.Function's forward, which is one node as a whole."""
     while frame is not None:
         code = frame.f_code
         if code.co_name == "apply" and code.co_filename.endswith("torch/autograd/function.py"):

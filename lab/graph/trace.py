@@ -203,12 +203,10 @@ def _node(step: Step, order: int | None, findings: list[Finding]) -> Node:
         dtype=str(step.value.dtype).removeprefix("torch."), value=values_of(step.value),
         gradient=None if step.heard is None else values_of(step.heard),
         states=sorted(states), forward_step=step.number, backward_step=order, findings=findings,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
-def place_findings(
-    recorder: Recorder, findings: Sequence[Finding]
-) -> dict[int, list[Finding]]:
+def place_findings(recorder: Recorder, findings: Sequence[Finding]) -> dict[int, list[Finding]]:
     """Which node each finding of the gradient check is about.
 
     The line that cuts the graph; else a Function that a person wrote, since torch's own are right;

@@ -1,0 +1,99 @@
+"""Folds the parts of large graphs into one node each, so that a drawing can be read."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from lab.records.graph import Edge, Graph, Node, State, Values
+
+MOST = 100
+"""Nodes of a drawing that can still be read."""
+
+
+def fold(graph: Graph, most: int = MOST) -> Graph:
+    """The graph itself where it is small; else with modules folded, the innermost first.
+
+    Where that is not enough, or there are no modules, runs of nodes that have one source and one
+    use are folded as well.
+    """
+    deepest = max((node.module.count(".") + 1 for node in graph.nodes if node.module), default=0)
+    folded = graph
+    for depth in range(deepest, 0, -1):
+        if len(folded.nodes) <= most:
+            return folded
+        folded = _merge(graph, _by_module(graph.nodes, depth))
+    if len(folded.nodes) > most:
+        folded = _merge(folded, _by_chain(folded))
+    return folded
+
+
+def _by_module(nodes: Sequence[Node], depth: int) -> dict[int, str]:
+    """For each node that a module of this depth holds, that module."""
+    groups = {}
+    for node in nodes:
+        parts = (node.module or _owner(node)).split(".")
+        if parts != [""]:
+            groups[node.id] = ".".join(parts[:depth])
+    return groups
+
+
+def _owner(node: Node) -> str:
+    """The module that a parameter belongs to."""
+    return node.name.rpartition(".")[0] if node.kind == "parameter" else ""
+
+
+def _by_chain(graph: Graph) -> dict[int, str]:
+    """For each operation in a run without forks, the run; leaves go with their only use."""
+    ins: dict[int, list[int]] = {}
+    outs: dict[int, list[int]] = {}
+    for edge in graph.edges:
+        ins.setdefault(edge.target, []).append(edge.source)
+        outs.setdefault(edge.source, []).append(edge.target)
+    kinds = {node.id: node.kind for node in graph.nodes}
+    groups: dict[int, str] = {}
+    for node in graph.nodes:
+        inner = [s for s in ins.get(node.id, []) if kinds[s] in ("operation", "module")]
+        if node.kind not in ("operation", "module"):
+            continue
+        before = groups.get(inner[0]) if len(inner) == 1 else None
+        alone = len(inner) == 1 and len(outs.get(inner[0], [])) == 1
+        groups[node.id] = before if before and alone else f"… {node.id}"
+    for node in graph.nodes:
+        uses = outs.get(node.id, [])
+        if node.kind in ("constant", "parameter") and len(uses) == 1 and uses[0] in groups:
+            groups[node.id] = groups[uses[0]]
+    counts = list(groups.values())
+    return {number: name for number, name in groups.items() if counts.count(name) > 1}
+
+
+def _merge(graph: Graph, groups: dict[int, str]) -> Graph:
+    """One node for each group, at the place of its last member."""
+    members: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        if node.id in groups:
+            members.setdefault(groups[node.id], []).append(node)
+    stands = {name: nodes[-1].id for name, nodes in members.items()}
+    to = {n.id: stands[groups[n.id]] if n.id in groups else n.id for n in graph.nodes}
+    nodes = [
+        _module(groups[n.id], members[groups[n.id]]) if n.id in groups else n
+        for n in graph.nodes if to[n.id] == n.id
+    ]  # fmt: skip
+    edges: list[Edge] = []
+    for edge in graph.edges:
+        source, target = to[edge.source], to[edge.target]
+        if source != target:
+            edges.append(replace(edge, source=source, target=target))
+    return replace(graph, nodes=nodes, edges=edges, outputs=[to[i] for i in graph.outputs])
+
+
+def _module(name: str, nodes: list[Node]) -> Node:
+    last = nodes[-1]
+    states: list[State] = sorted({s for n in nodes for s in n.states if s != "in_place"})
+    count = sum(max(1, n.folded) for n in nodes)
+    first = next((n.operation for n in nodes if n.operation), "")
+    value: Values = last.value
+    return replace(
+        last, kind="module", name=name if not name.startswith("…") else last.name,
+        operation=f"{first} … {last.operation}", arguments="", states=states, folded=count,
+        value=value, findings=[f for n in nodes for f in n.findings],
+    )  # fmt: skip
