@@ -609,6 +609,65 @@ def autograd(
 
 @task(
     help={
+        "target": "the function to draw: FILE.py:NAME or module:NAME (default: an example)",
+        "shapes": "shapes of its inputs: --shapes 4x3,3 (default: what it declares itself)",
+        "no-check": "draw without a check of its gradient, whose findings are shown on their node",
+        "nodes": "beyond so many nodes modules are folded (default: 100)",
+        "seed": "of the random inputs and directions (default: 0)",
+        "budget": "seconds that its check may take (default: 60)",
+        "language": "of what is said of a gradient: es or en (default: the terminal's)",
+        "engine": _ENGINE,
+        "device": _DEVICE,
+        "image": _IMAGE,
+        "base": _BASE,
+        "dry-run": _DRY_RUN,
+        "json": _JSON,
+        "output": "write this file: g.svg a drawing, g.html with a slider, g.json the data",
+    }
+)
+@command
+def graph(
+    context: Context,
+    target: str = "",
+    shapes: str = "",
+    no_check: bool = False,
+    nodes: str = "",
+    seed: str = "",
+    budget: str = "",
+    language: str = "",
+    engine: str = "auto",
+    device: str = "auto",
+    image: str = "",
+    base: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Draw the computational graph of a function, with values and gradients at each node.
+
+    Without --target: logistic regression with cross-entropy. In a notebook: lab.graph.trace.
+    Examples: ./inv graph --output graph.svg    ./inv graph --target loss.py:loss --output g.html
+    """
+    from lab import graph_command
+    from lab.launch import Wish
+    from lab.paths import results
+
+    # The student's folder is not needed; the one for results is there and can be written.
+    wish = Wish(work=results(), engine=engine, device=device, image=image or None, base=base)
+    order = graph_command.parse_order(
+        wish, target=target, shapes=shapes, seed=seed, budget=budget, language=language,
+        nodes=nodes, check=not no_check, output=_path(output), variables=dict(os.environ),
+    )  # fmt: skip
+    if dry_run:
+        _show_plan(graph_command.plan(order, say), json=json, output="")
+        return
+    graph_command.run(
+        order, lambda record, text: _publish(record, text, json=json, output="", compact=True), say
+    )
+
+
+@task(
+    help={
         "only": "a folder, file or test of tests/, a marker, or words that pytest's -k understands",
         "verbose": "name every test",
     }

@@ -1,35 +1,30 @@
 """What `inv autograd` does: read what was typed, have it checked in the chosen engine, show it."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import msgspec
 
+from lab.aim import seen_from, with_folder
 from lab.autograd.case import choose_cases, discover
 from lab.autograd.checker import BUDGET_S
 from lab.autograd.declared import parse_shapes
-from lab.autograd.messages import Began, Checked, Checking, CheckRequest, Message, Refused
-from lab.autograd.target import is_file, split_target
+from lab.autograd.messages import Began, Checked, Checking, CheckRequest, Message
 from lab.engines.choose import Choice
-from lab.engines.request import Mount
 from lab.errors import LabError
 from lab.launch import Launch, Say, Wish, chosen, prepare
-from lab.paths import typed_path
-from lab.process import Conversation
 from lab.records.autograd import AutogradReport, CaseList, CaseResult, CaseSummary, Language
 from lab.render.autograd import autograd_text, cases_text
+from lab.talk import START_S, hear
 from lab.units import parse_number, parse_whole_number, parse_words
 
 WORKER = ("python", "-m", "lab.autograd.worker")
 _FAILED = 3
 _MOST_SEED = (1 << 31) - 1
-# Where the folder of a target is seen in a container.
-_TARGETS = "/target"
-# What torch may take to load on a slow disk; and a check, beyond twice its budget.
-_START_S = 120.0
+# What a check may take beyond twice its budget.
 _BEYOND_S = 10.0
 
 
@@ -81,10 +76,10 @@ def parse_order(
         order=parse_whole_number(order, "--order", least=1, most=2) if order else 1,
         budget_s=parse_number(budget, "--budget", least=1, most=86400) if budget else BUDGET_S,
         seed=parse_whole_number(seed, "--seed", least=0, most=_MOST_SEED) if seed else 0,
-        language=_language(language, variables),
+        language=parse_language(language, variables),
     )  # fmt: skip
     if target:
-        where, request = _with_target(where, request, target)
+        where = with_folder(where, target)
     return Order(where=where, request=request, target=target or None)
 
 
@@ -104,7 +99,12 @@ def _refuse_senseless(only: str, target: str, of_target: dict[str, str]) -> None
             )
 
 
-def _language(named: str, variables: dict[str, str]) -> Language:
+def parse_language(named: str, variables: dict[str, str]) -> Language:
+    """The language that was named, or that of the terminal.
+
+    Raises:
+        LabError: there are no texts in it.
+    """
     if named in ("es", "en"):
         return "es" if named == "es" else "en"
     if named:
@@ -116,32 +116,13 @@ def _language(named: str, variables: dict[str, str]) -> Language:
     return "es" if terminal.startswith("es") else "en"
 
 
-def _with_target(where: Wish, request: CheckRequest, target: str) -> tuple[Wish, CheckRequest]:
-    """The wish that lets a container see the target's folder, for reading alone."""
-    place, _ = split_target(target)
-    folder = Path.cwd()
-    if is_file(place):
-        path = typed_path(place)
-        if not path.is_file():
-            raise LabError(
-                f"There is no file {path}.", why="the target names one, before the colon",
-                next_step="look at its name, and at the folder that this is run in",
-            )  # fmt: skip
-        folder = path.parent
-    mount = Mount(source=folder, target=_TARGETS, read_only=True)
-    return replace(where, mounts=(mount,)), msgspec.structs.replace(request, folder=str(folder))
-
-
 def _seen_from(order: Order, choice: Choice, launch: Launch) -> CheckRequest:
     """The request with paths as the process sees them, and its device."""
     request = msgspec.structs.replace(order.request, device=choice.device)
     if order.target is None:
         return request
-    place, name = split_target(order.target)
-    folder = request.folder if launch.image is None else _TARGETS
-    if is_file(place):
-        place = f"{folder}/{typed_path(place).name}"
-    return msgspec.structs.replace(request, target=f"{place}:{name}", folder=folder)
+    target, folder = seen_from(launch, order.target)
+    return msgspec.structs.replace(request, target=target, folder=folder)
 
 
 def plan(order: Order, say: Say) -> list[str]:
@@ -169,7 +150,7 @@ def run(order: Order, tell: Tell) -> int:
     launch = prepare(order.where, WORKER, tell.say, piped=True, choice=choice)
     begin = time.monotonic()
     talk = _Talk(request=_seen_from(order, choice, launch), say=tell.say)
-    talk.hold(Conversation(launch.argv, env=launch.env, cwd=launch.cwd))
+    talk.hold(launch)
     # A person's function is called what they called it, wherever it was seen.
     results = [
         msgspec.structs.replace(r, name=order.target) if order.target else r for r in talk.results
@@ -194,28 +175,24 @@ class _Talk:
     at: str = ""
     results: list[CaseResult] = field(default_factory=list)
 
-    def hold(self, worker: Conversation) -> None:
+    def hold(self, launch: Launch) -> None:
         """Tell it the request, and hear it to its end.
 
         Raises:
             LabError: it refuses, falls silent, or dies.
         """
-        worker.tell(msgspec.json.encode(self.request).decode())
-        decoder = msgspec.json.Decoder(Message)
-        try:
-            while not self.complete:
-                patience_s = 2 * self.request.budget_s + _BEYOND_S if self.total else _START_S
-                line = worker.answer(patience_s)
-                if line is None:
-                    raise self._silent(patience_s)
-                self._hear(decoder.decode(line))
-        except EOFError:
-            raise self._died(worker.end()) from None
-        except BaseException:
-            worker.kill()
-            worker.end()
-            raise
-        worker.end()
+        heard = hear(
+            launch, self.request, Message, patience_s=self._patience_s,
+            at=lambda: self.at or "the check",
+        )  # fmt: skip
+        with contextlib.closing(heard):
+            for message in heard:
+                self._hear(message)
+                if self.complete:
+                    break
+
+    def _patience_s(self) -> float:
+        return 2 * self.request.budget_s + _BEYOND_S if self.total else START_S
 
     @property
     def complete(self) -> bool:
@@ -233,22 +210,3 @@ class _Talk:
                     self.say(f"{number}/{self.total} {message.name}, {message.mode}")
             case Checked():
                 self.results.append(message.result)
-            case Refused():
-                raise LabError(message.what, why=message.why, next_step=message.next_step)
-
-    def _silent(self, patience_s: float) -> LabError:
-        name = self.at or "the process that checks"
-        return LabError(
-            f"{name} did not end.", why=f"nothing came for {patience_s:.0f} s",
-            next_step="call it once by itself; check it with smaller inputs, or more --budget",
-        )  # fmt: skip
-
-    def _died(self, done: object) -> LabError:
-        words = getattr(done, "last_words", "")
-        code = getattr(done, "code", 0)
-        if code in (-9, 137):
-            words = "it was killed, as happens where memory runs out"
-        return LabError(
-            f"The process that checked {self.at or 'gradients'} ended.", why=words,
-            next_step="check it with smaller inputs; ./inv doctor looks for other causes",
-        )  # fmt: skip

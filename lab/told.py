@@ -12,6 +12,14 @@ from contextlib import suppress
 import msgspec
 
 
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """It cannot be done: a LabError's parts."""
+
+    what: str
+    why: str
+    next_step: str
+
+
 def own_output() -> Callable[[msgspec.Struct], None]:
     """Keep standard output for messages alone: what anything else prints there goes to standard
     error.

@@ -18,7 +18,7 @@ HEAVY = ("torch", "numpy", "matplotlib", "pynvml", "jupyterlab", "rich", "psutil
 ROOMS = {
     "records": {"errors"},
     "turn": set(),
-    "told": set(),
+    "told": {"errors"},
     "memory": {"records"},
     "errors": set(),
     "process": {"errors"},
@@ -27,6 +27,8 @@ ROOMS = {
     "engines": {"errors", "process", "records"},
     "gpu": {"errors", "process", "records", "paths"},
     "render": {"errors", "records"},
+    # A drawing shows what the check finds.
+    "graph": {"errors", "records", "told", "autograd"},
     "autograd": {"errors", "records", "told", "memory"},
     # NVML has one caller, lab/gpu: the speed tests look through it while they run.
     "bench": {"errors", "process", "records", "paths", "gpu", "told", "memory"},

@@ -4,6 +4,7 @@ line."""
 from msgspec import Struct
 
 from lab.records.autograd import CaseResult, Language, Mode
+from lab.told import Refused
 
 
 class CheckRequest(Struct, frozen=True, kw_only=True):
@@ -42,14 +43,6 @@ class Checked(Struct, frozen=True, kw_only=True, tag="checked"):
     """One is done."""
 
     result: CaseResult
-
-
-class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
-    """It cannot be checked: a LabError's parts."""
-
-    what: str
-    why: str
-    next_step: str
 
 
 Message = Began | Checking | Checked | Refused

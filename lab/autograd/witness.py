@@ -38,12 +38,18 @@ def cuts_of(call: Any) -> list[str]:
     return list(dict.fromkeys(seen))
 
 
+def file_name(path: str) -> str:
+    """What a person calls a file of code; a notebook's cell has none."""
+    cell = path.startswith("<ipython-input") or "/ipykernel_" in path
+    return "cell" if cell else path.rpartition("/")[2]
+
+
 def _line() -> str:
     """The line of the person's own code that is being run."""
     frame = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
         if "/torch/" not in file and "/lab/autograd/" not in file and "contextlib" not in file:
-            return f" ({file.rpartition('/')[2]}:{frame.f_lineno})"
+            return f" ({file_name(file)}:{frame.f_lineno})"
         frame = frame.f_back  # type: ignore[assignment]
     return ""

@@ -5,7 +5,6 @@ A function under test may take all memory, or never return: here it does so by i
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -15,16 +14,14 @@ from lab import told
 from lab.autograd.case import Case, choose_cases
 from lab.autograd.checker import check
 from lab.autograd.declared import inputs_of
-from lab.autograd.messages import Began, Checked, Checking, CheckRequest, Message, Refused
+from lab.autograd.limits import limit_memory
+from lab.autograd.messages import Began, Checked, Checking, CheckRequest, Message
 from lab.autograd.modes import check_mode
 from lab.autograd.target import load_target, split_target
 from lab.errors import LabError
-from lab.memory import available_bytes
 from lab.records.autograd import CaseResult, CheckReport, Mode
 
 Tell = Callable[[Message], None]
-# Of the memory that is free: the rest is for everybody else.
-_SHARE = 0.8
 
 
 def run(request: CheckRequest, tell: Tell) -> None:
@@ -32,7 +29,7 @@ def run(request: CheckRequest, tell: Tell) -> None:
     import torch
 
     torch.manual_seed(request.seed)
-    _limit_memory(request)
+    limit_memory(request.device)
     if request.target is not None:
         tell(Began(torch_version=str(torch.__version__), total=1))
         mode: Mode = "second" if request.order == 2 else "first"
@@ -81,26 +78,6 @@ def _of_target(request: CheckRequest) -> CheckReport:
     )  # fmt: skip
 
 
-def _limit_memory(request: CheckRequest) -> None:
-    """Let an allocation fail before the machine does; CUDA reserves addresses beyond measure."""
-    free = available_bytes("cpu")
-    if request.device != "cpu" or free is None:
-        return
-    import torch
-
-    torch.ones(64, 64) @ torch.ones(64, 64)  # threads and libraries come with the first product
-    limit = _address_space_bytes() + int(free * _SHARE)
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-
-
-def _address_space_bytes() -> int:
-    """What this process has reserved so far."""
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no file on a disk
-        return int(file.read().split()[0]) * resource.getpagesize()
-
-
 def main() -> None:
     """Read the request, check, and tell."""
     tell: Any = told.own_output()
@@ -109,7 +86,7 @@ def main() -> None:
     try:
         run(request, tell)
     except LabError as error:
-        tell(Refused(what=error.what, why=error.why, next_step=error.next_step))
+        tell(told.Refused(what=error.what, why=error.why, next_step=error.next_step))
     done.set()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.autograd.witness import file_name
 from lab.records.graph import Kind, State
 
 Tensor = Any  # torch is imported inside the functions that need it
@@ -25,6 +26,7 @@ _ASKING = {
     "__reduce_ex__", "__deepcopy__", "_is_view", "is_leaf",
 }  # fmt: skip
 _LEAVING = {"item", "tolist", "numpy", "__array__", "__float__", "__int__", "__index__"}
+_OURS = ("/lab/graph/recorder.py", "/lab/graph/trace.py", "/lab/graph/worker.py")
 _OPERATORS = {
     "__add__": "add", "__radd__": "add", "__sub__": "sub", "__rsub__": "sub", "__mul__": "mul",
     "__rmul__": "mul", "__truediv__": "div", "__rtruediv__": "div", "__rdiv__": "div",
@@ -371,7 +373,9 @@ def _scalars(arguments: Any) -> str:
 def _is_own(frame: Any) -> bool:
     """Whether a frame runs a person's code, not torch's or the lab's own."""
     file = frame.f_code.co_filename
-    return not any(part in file for part in ("/torch/", "/lab/graph/", "contextlib.py"))
+    if file.endswith(_OURS):
+        return False
+    return not any(part in file for part in ("/torch/", "/lab/autograd/", "contextlib.py"))
 
 
 def _in_written_function(frame: Any) -> bool:
@@ -395,7 +399,7 @@ def _line() -> str:
     frame = _frame()
     if frame is None:
         return ""
-    return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+    return f"{file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
 def _name_variables(recorder: Recorder) -> None:

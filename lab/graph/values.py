@@ -32,6 +32,7 @@ def _text(real: Any) -> str:
     if count == 0:
         return "[]"
     if count <= _SHOWN:
-        words = ", ".join(f"{v:.4g}" for v in real.tolist())
+        words = ", ".join(f"{v + 0.0:.4g}" for v in real.tolist())
         return words if count == 1 else f"[{words}]"
-    return f"{float(real.min()):.3g} … {float(real.mean()):.3g} … {float(real.max()):.3g}"
+    three = (float(real.min()), float(real.mean()), float(real.max()))
+    return " … ".join(f"{v + 0.0:.3g}" for v in three)

@@ -91,9 +91,10 @@ def _module(name: str, nodes: list[Node]) -> Node:
     states: list[State] = sorted({s for n in nodes for s in n.states if s != "in_place"})
     count = sum(max(1, n.folded) for n in nodes)
     first = next((n.operation for n in nodes if n.operation), "")
+    inside = last.operation if first == last.operation else f"{first} … {last.operation}"
     value: Values = last.value
     return replace(
         last, kind="module", name=name if not name.startswith("…") else last.name,
-        operation=f"{first} … {last.operation}", arguments="", states=states, folded=count,
+        operation=inside, arguments="", states=states, folded=count,
         value=value, findings=[f for n in nodes for f in n.findings],
     )  # fmt: skip

@@ -12,6 +12,7 @@ _STYLE = """
 .lab-graph{font:14px system-ui,sans-serif;color:#111;background:#fff;padding:.4em;overflow:auto}
 .lab-graph label{display:flex;gap:.7em;align-items:center;flex-wrap:wrap}
 .lab-graph input{flex:1;min-width:12em;max-width:36em}
+.lab-graph small{display:block;margin:.3em 0}
 .lab-graph .off{opacity:.12}.lab-graph .dim [data-part=gradient]{visibility:hidden}
 .lab-graph .now rect{stroke-width:4}
 """

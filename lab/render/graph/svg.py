@@ -13,10 +13,10 @@ from lab.render.graph.fold import MOST, fold
 from lab.render.graph.layout import Layout, place
 from lab.render.graph.words import WORDS
 
-_WIDTH, _LINE, _PAD = 178.0, 15.0, 8.0
+_WIDTH, _LINE, _PAD = 204.0, 15.0, 8.0
 _GAP, _BEND, _BETWEEN = 22.0, 14.0, 46.0
 _MARGIN, _HEAD, _LEGEND = 16.0, 34.0, 26.0
-_COLUMNS = 27
+_COLUMNS = 29
 # Okabe and Ito's colours, light: fill and border.
 _COLOURS = {
     "input": ("#e3f2fb", "#0072B2"), "parameter": ("#e0f3ec", "#009E73"),
@@ -86,9 +86,9 @@ def _n(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
-def _cut(text: str) -> str:
-    text = clean(text)
-    return text if len(text) <= _COLUMNS else text[: _COLUMNS - 1] + "…"
+def _cut(text: str, *, bold: bool = False) -> str:
+    text, room = clean(text), _COLUMNS - 4 * bold
+    return text if len(text) <= room else text[: room - 1] + "…"
 
 
 def _rows(node: Node, words: dict[str, str]) -> list[_Row]:
@@ -98,7 +98,7 @@ def _rows(node: Node, words: dict[str, str]) -> list[_Row]:
     shape = "×".join(map(str, node.value.shape))
     about = words[node.kind] if node.kind != "operation" else node.module
     if node.folded:
-        about = words["nodes"].format(n=node.folded)
+        about = words["nodes" if node.folded > 1 else "node"].format(n=node.folded)
     found = [_Row(text=head, kind="b")]
     second = "  ".join(part for part in (about, f"({shape})" if shape else "") if part)
     if second:
@@ -151,10 +151,10 @@ def _node(
         stroke=border, stroke_width=wide,
         stroke_dasharray="5 4" if "detached" in node.states else None,
     )  # fmt: skip
+    part = {"g": "gradient", "": "value"}
     lines = [
-        tag("text", _cut(row.text), x=_n(x + _PAD), y=_n(y + _LINE * (i + 1) - 1),
-            class_=row.kind or None,
-            data_part="gradient" if row.kind == "g" else "value" if not row.kind else None)
+        tag("text", _cut(row.text, bold=row.kind == "b"), x=_n(x + _PAD),
+            y=_n(y + _LINE * (i + 1) - 1), class_=row.kind or None, data_part=part.get(row.kind))
         for i, row in enumerate(rows)
     ]  # fmt: skip
     told = [node.line, *(f.message for f in node.findings)]

@@ -6,7 +6,7 @@ WORDS: dict[Language, dict[str, str]] = {
     "en": {
         "title": "Computational graph of {name}", "gradient": "grad", "value": "value",
         "input": "input", "parameter": "parameter", "constant": "constant",
-        "operation": "operation", "module": "folded module", "nodes": "{n} nodes",
+        "operation": "operation", "module": "folded module", "nodes": "{n} nodes", "node": "1 node",
         "nan": "nan", "inf": "infinite", "saturated": "saturated", "detached": "cut off",
         "output": "output", "in_place": "in place", "step": "Step", "forward": "forward",
         "backward": "backward", "all": "all", "sum": "sum of what its uses add",
@@ -17,7 +17,8 @@ WORDS: dict[Language, dict[str, str]] = {
     "es": {
         "title": "Grafo de cómputo de {name}", "gradient": "grad", "value": "valor",
         "input": "entrada", "parameter": "parámetro", "constant": "constante",
-        "operation": "operación", "module": "módulo plegado", "nodes": "{n} nodos",
+        "operation": "operación", "module": "módulo plegado",
+        "nodes": "{n} nodos", "node": "1 nodo",
         "nan": "nan", "inf": "infinito", "saturated": "saturado", "detached": "cortado",
         "output": "salida", "in_place": "en el lugar", "step": "Paso", "forward": "adelante",
         "backward": "atrás", "all": "todo", "sum": "suma de lo que aporta cada uso",
