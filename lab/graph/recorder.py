@@ -83,6 +83,10 @@ class Step:
     """Its tensor was changed in place later on."""
 
 
+# A tensor that an operation was given, its step, and its alias.
+_Given = tuple[Tensor, Step, Tensor | None]
+
+
 class Recorder:
     """What has been recorded so far; `running` records a call."""
 
@@ -95,7 +99,8 @@ class Recorder:
         self._modules: list[str] = []
         self._paths: dict[int, str] = {}
         self._came = 0
-        self.listening = True
+        self._listening = True
+        self._hooks: list[Any] = []
 
     # --- leaves ------------------------------------------------------------------------------
 
@@ -118,11 +123,11 @@ class Recorder:
         if tensor.requires_grad:
             if tensor.grad_fn is not None:
                 self._nodes[tensor.grad_fn] = step.number
-            tensor.register_hook(lambda g, s=step: self._hear(s, g))
+            self._hooks.append(tensor.register_hook(lambda g, s=step: self._hear(s, g)))
         return step
 
     def _hear(self, step: Step, gradient: Tensor) -> None:
-        if not self.listening:
+        if not self._listening:
             return
         step.heard = gradient.detach().clone()
         step.order = self._came
@@ -155,7 +160,7 @@ class Recorder:
 
         def heard(given: tuple[Any, ...], _: Any) -> None:
             for use, gradient in zip(uses, given, strict=False):
-                if self.listening and use is not None and gradient is not None:
+                if self._listening and use is not None and gradient is not None:
                     use.heard = gradient.detach().clone()
 
         node.register_hook(heard)
@@ -170,6 +175,12 @@ class Recorder:
                 number = self.step_of(parent.variable).number
             found.append(number)
         return found
+
+    def stop(self) -> None:
+        """Hear nothing any more, and leave nothing on tensors that live on, such as parameters."""
+        self._listening = False
+        for hook in self._hooks:
+            hook.remove()
 
     # --- operations --------------------------------------------------------------------------
 
@@ -187,33 +198,32 @@ class Recorder:
         before = {id(t): t._version for t in given}
         sources = [self.step_of(t) for t in given]
         in_place = _writes(name)
-        aliases = {} if in_place else self._aliases(given)
-        result = function(*_swap(args, aliases), **_swap(kwargs, aliases))
+        aliases = [None] * len(given) if in_place else self._aliases(given)
+        args, kwargs = _swap((args, kwargs), iter(zip(given, aliases, strict=True)))
+        result = function(*args, **kwargs)
         changed = [t for t in given if t._version != before[id(t)]]
-        self._keep(name, (args, kwargs), list(zip(given, sources, strict=True)), aliases, result,
-                   changed)  # fmt: skip
+        uses = list(zip(given, sources, aliases, strict=True))
+        self._keep(name, (args, kwargs), uses, result, changed)
         return result
 
-    def _aliases(self, given: list[Tensor]) -> dict[int, Tensor]:
+    def _aliases(self, given: list[Tensor]) -> list[Tensor | None]:
+        """For each use a view that shares its history with the tensor, and is heard by itself."""
         import torch
 
-        if not torch.is_grad_enabled():
-            return {}
-        # A view that shares its history with the tensor, and is heard by itself.
-        return {id(t): t.view_as(t) for t in given if t.requires_grad and not t.is_sparse}
+        on = torch.is_grad_enabled()
+        return [t.view_as(t) if on and t.requires_grad and not t.is_sparse else None for t in given]
 
     def _keep(
-        self, name: str, arguments: Any, given: list[tuple[Tensor, Step]],
-        aliases: dict[int, Tensor], result: Any, changed: list[Tensor],
-    ) -> None:  # fmt: skip
+        self, name: str, arguments: Any, given: list[_Given], result: Any, changed: list[Tensor]
+    ) -> None:
         made = [t for t in _leaves(result) if _is_tensor(t)]
         if name in _LEAVING and not made:
-            for _, step in given:
+            for _, step, _ in given:
                 step.states.add("detached")
                 for use in (u for u in self.uses if u.target == step.number and not u.reason):
                     use.reason = name
             return
-        own = {id(a) for a in aliases.values()}
+        own = {id(alias) for _, _, alias in given}
         for tensor in made:
             if id(tensor) in self._of and not any(tensor is t for t in changed):
                 continue  # it handed on what it was given
@@ -225,15 +235,11 @@ class Recorder:
             )  # fmt: skip
             if any(tensor is t for t in changed):
                 step.states.add("in_place")
-            self._join(step, given, aliases, changed)
+            self._join(step, given, changed)
 
-    def _join(
-        self, step: Step, given: list[tuple[Tensor, Step]], aliases: dict[int, Tensor],
-        changed: list[Tensor],
-    ) -> None:  # fmt: skip
+    def _join(self, step: Step, given: list[_Given], changed: list[Tensor]) -> None:
         reason = _why_not(step)
-        for tensor, source in given:
-            alias = aliases.get(id(tensor))
+        for tensor, source, alias in given:
             use = Use(source=source.number, target=step.number, alias=None)
             if not source.tensor.requires_grad and not source.frozen:
                 use.reason = "constant"
@@ -250,7 +256,7 @@ class Recorder:
             self.uses.append(use)
 
     def _add(self, use: Use, gradient: Tensor) -> None:
-        if self.listening:
+        if self._listening:
             gradient = gradient.detach()
             use.heard = gradient.clone() if use.heard is None else use.heard + gradient
 
@@ -352,15 +358,18 @@ def _leaves(value: Any) -> list[Any]:
     return [value]
 
 
-def _swap(value: Any, others: dict[int, Tensor]) -> Any:
-    """The same nesting, with tensors for others."""
+def _swap(value: Any, others: Iterator[tuple[Tensor, Tensor | None]]) -> Any:
+    """The same nesting, with aliases for tensors where there are any, in the order of `_leaves`."""
     if isinstance(value, dict):
         return {key: _swap(item, others) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(_swap(item, others) for item in value))
     if isinstance(value, list | tuple):
         return type(value)(_swap(item, others) for item in value)
-    return others.get(id(value), value)
+    if not _is_tensor(value):
+        return value
+    tensor, alias = next(others)
+    return tensor if alias is None else alias
 
 
 def _scalars(arguments: Any) -> str:

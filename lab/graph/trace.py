@@ -135,7 +135,7 @@ def _graph(
     import torch
 
     _complete(recorder)
-    recorder.listening = False  # from here on operations are asked one by one
+    recorder.stop()  # from here on operations are asked one by one
     edges = [_edge(recorder, use) for use in recorder.uses]
     flat = {e.target for e, u in zip(edges, recorder.uses, strict=True) if _is_flat(recorder, u, e)}
     for number in flat:

@@ -1,10 +1,12 @@
 """Folds the parts of large graphs into one node each, so that a drawing can be read."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from msgspec.structs import replace
 
-from lab.records.graph import Edge, Graph, Node, State, Values
+from lab.records.graph import Graph, Node, State, Values
 
 MOST = 100
 """Nodes of a drawing that can still be read."""
@@ -67,23 +69,49 @@ def _by_chain(graph: Graph) -> dict[int, str]:
 
 
 def _merge(graph: Graph, groups: dict[int, str]) -> Graph:
-    """One node for each group, at the place of its last member."""
+    """One node for each group; what lies between members of a group joins it."""
+    groups = _without_cycles(graph, groups)
     members: dict[str, list[Node]] = {}
     for node in graph.nodes:
         if node.id in groups:
             members.setdefault(groups[node.id], []).append(node)
-    stands = {name: nodes[-1].id for name, nodes in members.items()}
-    to = {n.id: stands[groups[n.id]] if n.id in groups else n.id for n in graph.nodes}
-    nodes = [
-        _module(groups[n.id], members[groups[n.id]]) if n.id in groups else n
+    to = {n.id: members[groups[n.id]][-1].id if n.id in groups else n.id for n in graph.nodes}
+    nodes = {
+        n.id: _module(groups[n.id], members[groups[n.id]]) if n.id in groups else n
         for n in graph.nodes if to[n.id] == n.id
+    }  # fmt: skip
+    edges = [
+        replace(edge, source=to[edge.source], target=to[edge.target])
+        for edge in graph.edges if to[edge.source] != to[edge.target]
     ]  # fmt: skip
-    edges: list[Edge] = []
-    for edge in graph.edges:
-        source, target = to[edge.source], to[edge.target]
-        if source != target:
-            edges.append(replace(edge, source=source, target=target))
-    return replace(graph, nodes=nodes, edges=edges, outputs=[to[i] for i in graph.outputs])
+    order = _sorter(nodes, [(e.source, e.target) for e in edges]).static_order()
+    outputs = list(dict.fromkeys(to[i] for i in graph.outputs))
+    return replace(graph, nodes=[nodes[i] for i in order], edges=edges, outputs=outputs)
+
+
+def _sorter(
+    numbers: Iterable[Hashable], edges: Iterable[tuple[Hashable, Hashable]]
+) -> TopologicalSorter[Any]:
+    sorter: TopologicalSorter[Any] = TopologicalSorter(dict.fromkeys(numbers, ()))
+    for source, target in edges:
+        sorter.add(target, source)
+    return sorter
+
+
+def _without_cycles(graph: Graph, groups: dict[int, str]) -> dict[int, str]:
+    """Groups that can be single nodes: a path that leaves one and comes back is taken in."""
+    groups = dict(groups)
+    while True:
+        place = {node.id: groups.get(node.id, node.id) for node in graph.nodes}
+        edges = [(place[e.source], place[e.target]) for e in graph.edges]
+        try:
+            _sorter(place.values(), [(s, t) for s, t in edges if s != t]).prepare()
+        except CycleError as error:
+            cycle = set(error.args[1])
+            name = next(str(p) for p in error.args[1] if isinstance(p, str))
+            groups |= {number: name for number, p in place.items() if p in cycle}
+        else:
+            return groups
 
 
 def _module(name: str, nodes: list[Node]) -> Node:
