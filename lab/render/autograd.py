@@ -32,13 +32,14 @@ def autograd_text(
         width: columns; None takes the terminal's, or 80.
     """
     from rich.console import Console
+    from rich.table import Table
 
     console = Console(
         file=stream or sys.stdout, width=width, highlight=False, markup=False, emoji=False
     )
     with console.capture() as captured:
         for part in _parts(report):
-            console.print(part, soft_wrap=isinstance(part, str))
+            console.print(part, soft_wrap=not isinstance(part, Table))
     lines = (line.rstrip() for line in captured.get().rstrip().splitlines())
     encoding = console.encoding or "utf-8"
     return "\n".join(lines).encode(encoding, errors="replace").decode(encoding)
