@@ -100,14 +100,14 @@ def _cause(
     if _in_steps(point, wrong):
         return "not_differentiable", {"evidence": phrase("steps", language)}
     if not known.written:
-        ratio = _ratio(entries)
-        if ratio is not None and abs(ratio - 1) < 2.0**-23:
-            return _of_ratio(ratio, known)
+        found = _ratio(entries)
+        if found is not None and abs(found[0] - 1) < 2.0**-23:
+            return _of_ratio(*found, known)
         evidence = known.cuts[0] if known.cuts else phrase("partly", language)
         return ("detached", {"evidence": evidence}) if known.cuts else ("unknown", {})
-    ratio = _ratio(entries)
-    if ratio is not None:
-        return _of_ratio(ratio, known)
+    found = _ratio(entries)
+    if found is not None:
+        return _of_ratio(*found, known)
     if _is_transposed(point, slot, entries, v):
         return "transposed", {}
     if len(wrong) < len(entries):
@@ -121,9 +121,9 @@ def _cause(
     return "unknown", {}
 
 
-def _ratio(entries: list[Entry]) -> float | None:
+def _ratio(entries: list[Entry]) -> tuple[float, float] | None:
     """The factor between both gradients, where it is one and the same for all entries that say
-    anything."""
+    anything; and how far off it may be, as a share."""
     largest = max(abs(e.numerical) for e in entries)
     telling = [e for e in entries if abs(e.numerical) > 1e-4 * largest and e.smooth]
     if not telling:
@@ -136,17 +136,18 @@ def _ratio(entries: list[Entry]) -> float | None:
     same = all(abs(r - middle) <= slack * max(abs(middle), 1e-12) for r in ratios)
     if not (same and rest) or abs(middle - 1) < 1e-12:
         return None
-    return middle if len(telling) > 1 or len(entries) == 1 else None
+    return (middle, slack) if len(telling) > 1 or len(entries) == 1 else None
 
 
-def _of_ratio(ratio: float, known: Background) -> tuple[Any, dict[str, Any]]:
+def _of_ratio(ratio: float, slack: float, known: Background) -> tuple[Any, dict[str, Any]]:
+    near = min(slack, 1e-3)  # float32 is known to some digits alone
     if abs(ratio - 1) < 2.0**-23:
         return "float32_inside", {"part": phrase("gradient", known.language)}
-    if math.isclose(ratio, -1, rel_tol=1e-6):
+    if math.isclose(ratio, -1, rel_tol=near):
         return "wrong_sign", {}
     if 0 < ratio < 0.4:
         count = round(1 / ratio)
-        if math.isclose(1 / ratio, count, rel_tol=1e-6) and count in known.counts:
+        if math.isclose(1 / ratio, count, rel_tol=near) and count in known.counts:
             return "mean_instead_of_sum", {"count": count}
     return "wrong_factor", {"factor": ratio}
 

@@ -64,7 +64,9 @@ def prepare(
             return gradient(*given, *v)
 
         subject.gradient = written
-        subject.takes_output_gradient = named or _takes(gradient, len(arguments) + 1)
+        count = len(arguments)  # an argument with a default is the person's own
+        needs_one_more = _takes(gradient, count + 1) and not _takes(gradient, count)
+        subject.takes_output_gradient = named or needs_one_more
     return subject, inputs
 
 
@@ -110,13 +112,13 @@ def _argument_names(function: Any, count: int) -> list[str]:
 
 
 def _names_output_gradient(function: Callable[..., Any]) -> bool:
-    """Whether a gradient takes that of the output by name: needed where it takes `*inputs`."""
+    """Whether a gradient takes that of the output by name."""
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
         return False
     found = parameters.get("grad_output")
-    return found is not None and found.kind is found.KEYWORD_ONLY
+    return found is not None and found.kind in (found.KEYWORD_ONLY, found.POSITIONAL_OR_KEYWORD)
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

@@ -227,6 +227,25 @@ def test_other_dtypes_are_checked(dtype: torch.dtype) -> None:
     assert wrong.findings[0].cause == "wrong_factor"
 
 
+def test_float32_is_precise_enough_to_name_a_cause() -> None:
+    """The function holds float32 of its own, and so cannot be had in float64."""
+    source = torch.Generator().manual_seed(0)
+    x = torch.randn(50, 4, generator=source)
+    y = (torch.randn(50, generator=source) > 0).float()
+
+    def loss(w: Tensor) -> Tensor:
+        return torch.nn.functional.binary_cross_entropy_with_logits(x @ w, y, reduction="sum")
+
+    def closed(w: Tensor) -> Tensor:
+        return x.T @ (torch.sigmoid(x @ w) - y)
+
+    w = torch.randn(4, generator=source)
+    assert check((loss, closed), w).ok
+    for factor, cause in ((-1, "wrong_sign"), (0.02, "mean_instead_of_sum"), (2, "wrong_factor")):
+        report = check((loss, lambda w, f=factor: f * closed(w)), w)
+        assert report.findings[0].cause == cause
+
+
 def test_gradient_that_takes_any_number_of_inputs_names_the_outputs() -> None:
     def gradient(*factors: Tensor, grad_output: Tensor) -> list[Tensor]:
         a, b = factors

@@ -2,11 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from lab.graph import trace
 from lab.graph.example import logistic_regression
@@ -32,17 +31,6 @@ def gradient(w):
 w = torch.tensor([0.3, -0.6])
 display(trace(loss, w))
 %check (loss,gradient) w"""
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
-        )
-        yield browser.new_page(viewport={"width": 1280, "height": 1000})
-        browser.close()
 
 
 def test_slider_goes_forward_and_then_backward(page: Page, tmp_path: Path) -> None:

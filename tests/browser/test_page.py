@@ -2,11 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.conftest import CommandLine, wait_for
 
@@ -22,17 +21,6 @@ plt.plot(u, torch.sigmoid(u), label="σ(u)")
 plt.plot(u, torch.nn.functional.softplus(-u), label="-log σ(u)")
 plt.title("Regresión logística")
 plt.legend();"""
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
-        )
-        yield browser.new_page(viewport={"width": 1280, "height": 760})
-        browser.close()
 
 
 def _notebook(code: str) -> str:
