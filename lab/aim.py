@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.autograd.target import is_file, split_target
+from lab.engines.choose import Choice
 from lab.engines.request import Mount
 from lab.errors import LabError
 from lab.launch import Launch, Wish
@@ -11,6 +12,11 @@ from lab.paths import typed_path
 
 # Where the folder of a target is seen in a container.
 _TARGETS = "/target"
+
+
+def device_of(choice: Choice) -> str:
+    """Where tensors are to live: Apple's GPU has no float64, without which nothing can be told."""
+    return "cpu" if choice.device == "mps" else choice.device
 
 
 def folder_of(target: str) -> Path:

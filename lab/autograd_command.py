@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from lab.aim import seen_from, with_folder
+from lab.aim import device_of, seen_from, with_folder
 from lab.autograd.case import choose_cases, discover
 from lab.autograd.checker import BUDGET_S
 from lab.autograd.declared import parse_shapes
@@ -118,7 +118,7 @@ def parse_language(named: str, variables: dict[str, str]) -> Language:
 
 def _seen_from(order: Order, choice: Choice, launch: Launch) -> CheckRequest:
     """The request with paths as the process sees them, and its device."""
-    request = msgspec.structs.replace(order.request, device=choice.device)
+    request = msgspec.structs.replace(order.request, device=device_of(choice))
     if order.target is None:
         return request
     target, folder = seen_from(launch, order.target)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from lab.aim import seen_from, with_folder
+from lab.aim import device_of, seen_from, with_folder
 from lab.autograd.checker import BUDGET_S
 from lab.autograd.declared import parse_shapes
 from lab.autograd_command import parse_language
@@ -94,7 +94,7 @@ def run(order: Order, publish: Callable[[Graph, str], None], say: Say) -> None:
     choice = chosen(order.where)
     say(choice.why)
     launch = prepare(order.where, WORKER, say, piped=True, choice=choice)
-    request = msgspec.structs.replace(order.request, device=choice.device)
+    request = msgspec.structs.replace(order.request, device=device_of(choice))
     if request.target is not None:
         target, folder = seen_from(launch, request.target)
         request = msgspec.structs.replace(request, target=target, folder=folder)

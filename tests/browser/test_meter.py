@@ -7,7 +7,6 @@ import psutil
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
-from tests.browser.test_page import page as page  # a fixture
 from tests.conftest import CommandLine
 from tests.jupyter import Server
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_page import page as page  # a fixture
 from tests.conftest import CommandLine, MakeDriver, wait_for
 from tests.nvml import scenarios
 
