@@ -79,6 +79,8 @@ class Step:
     states: set[State] = field(default_factory=set)
     heard: Tensor | None = None
     order: int | None = None
+    argument: int | None = None
+    """Of an input, or a parameter after them: the number that the gradient check gives it."""
     frozen: bool = False
     """Its tensor was changed in place later on."""
 

@@ -83,22 +83,30 @@ def _prepare(
         )  # fmt: skip
     if isinstance(function, torch.nn.Module):
         recorder.paths(function)
-    marked = any(getattr(x, "requires_grad", False) for x in inputs)
-    names = _names(function, len(inputs))
-    given: list[Any] = []
+    marked = any(t.requires_grad for t in _tensors(list(inputs)))
     leaves: list[Tensor] = []
-    for x, name in zip(inputs, names, strict=True):
-        if not isinstance(x, torch.Tensor):
-            given.append(x)
-            continue
-        floating = x.is_floating_point() or x.is_complex()
-        copy = x.detach().clone()
-        if floating and (x.requires_grad or not marked):
-            leaf = copy.requires_grad_()
-            leaves.append(leaf)
-            copy = leaf.clone()  # a leaf may not be changed in place, and the function may do so
-        recorder.leaf(copy, "input", name)
-        given.append(copy)
+
+    def copied(value: Any, name: str, number: int) -> Any:
+        if isinstance(value, dict):
+            return {k: copied(v, f"{name}[{k!r}]", number) for k, v in value.items()}
+        if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+            parts = (copied(v, f"{name}[{i}]", number) for i, v in enumerate(value))
+            return type(value)(parts)
+        if not isinstance(value, torch.Tensor):
+            return value
+        copy = value.detach().clone()
+        floating = value.is_floating_point() or value.is_complex()
+        if floating and (value.requires_grad or not marked):
+            leaves.append(copy.requires_grad_())
+            copy = copy.clone()  # a leaf may not be changed in place, and the function may do so
+        recorder.leaf(copy, "input", name).argument = number
+        return copy
+
+    names = _names(function, len(inputs))
+    given = [copied(x, name, i) for i, (x, name) in enumerate(zip(inputs, names, strict=True))]
+    parameters = [s for s in recorder.steps if s.kind == "parameter"]
+    for number, step in enumerate(parameters, start=len(inputs)):
+        step.argument = number
     return given, leaves
 
 
@@ -212,15 +220,11 @@ def place_findings(recorder: Recorder, findings: Sequence[Finding]) -> dict[int,
     The line that cuts the graph; else a Function that a person wrote, since torch's own are right;
     else the input.
     """
-    inputs = [s for s in recorder.steps if s.kind == "input"]
     written = [s for s in recorder.steps if _is_written(s)]
-    leaves = inputs + [s for s in recorder.steps if s.kind == "parameter"]
     found: dict[int, list[Finding]] = {}
     for finding in findings:
         at = [s for s in recorder.steps if "detached" in s.states and _names_line(finding, s)]
-        at = at or written
-        if not at and finding.input < len(leaves):
-            at = [leaves[finding.input]]
+        at = at or written or [s for s in recorder.steps if s.argument == finding.input][:1]
         for step in at or recorder.steps[-1:]:
             found.setdefault(step.number, []).append(finding)
     return found

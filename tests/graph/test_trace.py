@@ -197,6 +197,23 @@ def test_module_is_traced_with_its_parameters_and_left_as_it_is() -> None:
     assert not any(p._backward_hooks for p in module.parameters())
 
 
+def test_inputs_may_be_nested_and_findings_know_their_number() -> None:
+    def function(k: int, values: dict[str, list[Tensor]]) -> Tensor:
+        return values["a"][0] * values["a"][1] ** k
+
+    def gradient(k: int, values: dict[str, list[Tensor]]) -> list[Tensor]:
+        first, second = values["a"]
+        return [second**k, first * second]
+
+    inputs = (2, {"a": [torch.ones(2).double(), torch.full((2,), 3.0).double()]})
+    findings = check((function, gradient), *inputs).findings
+    graph = trace(function, *inputs, findings=findings)
+    names = [n.name for n in graph.nodes if n.kind == "input"]
+    assert names == ["values['a'][0]", "values['a'][1]"]
+    assert all(n.gradient is not None for n in graph.nodes if n.kind == "input")
+    assert [n.name for n in graph.nodes if n.findings] == names[:1]
+
+
 def test_inputs_stay_as_they_are() -> None:
     x = torch.ones(3, requires_grad=True)
     trace(lambda x: x.mul_(2), x)
