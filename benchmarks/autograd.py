@@ -122,7 +122,9 @@ def speed() -> None:
 
     w = randn(5000)
     subjects: dict[str, tuple[Any, tuple[torch.Tensor, ...]]] = {
-        "1100 -> 1": (lambda x: x.sin().prod(), (randn(1100).abs() + 1,)),
+        "1100 -> 1, underflowing": (lambda x: x.sin().prod(), (randn(1100).abs() + 1,)),
+        "1100 -> 1": (lambda x: x.square().sum(), (randn(1100),)),
+        "1500 -> 1": (lambda x: (x.sin() * x.exp()).sum(), (randn(1500),)),
         "5000 -> 1": (lambda x: (x * w).tanh().sum(), (randn(5000),)),
         "MLP, 8530 parameters": (of_parameters, tuple(p.detach() for p in mlp.parameters())),
         "1200 -> 1200": (lambda x: x.tanh(), (randn(1200),)),
@@ -137,7 +139,7 @@ def speed() -> None:
                 times.append(time.perf_counter() - begin)
             seconds[way] = min(times)
         print(
-            f"{name:22} ours {seconds['ours']:.3f} s, slow {seconds['slow']:.3f} s, fast"
+            f"{name:24} ours {seconds['ours']:.3f} s, slow {seconds['slow']:.3f} s, fast"
             f" {seconds['fast']:.3f} s: {seconds['slow'] / seconds['ours']:.0f} times slow's speed"
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lab.autograd.compare import Point, Residual, compare, glance, noise
+from lab.autograd.compare import CLEAR, Point, Residual, compare, glance, noise
 from lab.autograd.draft import Draft
 from lab.autograd.guards import backward_guards, forward_guards, of_failed
 from lab.autograd.inputs import Inputs, Tensor
@@ -222,4 +222,4 @@ def _others(point: Point, language: str) -> list[tuple[str, Point]]:
 def _is_clear(worst: Residual) -> bool:
     """Whether a difference is beyond what ill-conditioning gives."""
     size = abs(worst.analytical) + abs(worst.numerical)
-    return worst.smooth and abs(worst.analytical - worst.numerical) > 1e-6 * size
+    return worst.smooth and abs(worst.analytical - worst.numerical) > CLEAR * size

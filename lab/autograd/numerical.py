@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from lab.autograd.inputs import Tensor
 
 # Steps are 4**-k of the typical size of the input.
-_FIRST = (3, 4, 5, 6)
+_FIRST: tuple[int, ...] = (3, 4, 5, 6)
 _LAST = 17
-_FIRST_FLOAT32 = (1, 2, 3, 4)
+_FIRST_FLOAT32: tuple[int, ...] = (1, 2, 3, 4)
 _LAST_FLOAT32 = 6
 # An error of this share of the derivative, or of the value, is small.
 _GOAL = 1e-9
@@ -68,32 +68,44 @@ class _Ladder:
         self.odd: dict[int, Tensor] = {}
         self.even: dict[int, Tensor] = {}
         self.size: dict[int, Tensor] = {}
+        self._noises: dict[int, Tensor] = {}
 
     def take(self, steps: tuple[int, ...], active: Tensor) -> None:
         """Evaluate at some steps, along the directions that are `active`, shape (d,), bool."""
         import torch
 
-        x, y, u = self.x[active], self.y[active], self.u[active]
-        points = [x + sign * 4.0**-k * u for k in steps for sign in (1, -1)]
-        values = self.function(torch.cat(points)).split(len(u))
-        for number, k in enumerate(steps):
-            plus, minus = values[2 * number], values[2 * number + 1]
-            self._keep(self.odd, k, (plus - minus) / (2 * 4.0**-k), active)
-            self._keep(self.even, k, (plus - y) - (y - minus), active)
-            size = torch.maximum(torch.maximum(plus.abs(), minus.abs()), y.abs())
-            self._keep(self.size, k, size, active)
+        every = bool(active.all())
+        x, y, u = (t if every else t[active] for t in (self.x, self.y, self.u))
+        h = self._steps(steps)
+        moves = h * u
+        points = torch.stack([x + moves, x - moves], 1).reshape(-1, x.shape[1])
+        values = self.function(points).reshape(len(steps), 2, *y.shape)
+        plus, minus = values[:, 0], values[:, 1]
+        odd, even = (plus - minus) / (2 * h), (plus - y) - (y - minus)
+        size = torch.maximum(torch.maximum(plus.abs(), minus.abs()), y.abs())
+        for into, found in ((self.odd, odd), (self.even, even), (self.size, size)):
+            if not every:
+                whole = torch.full_like(self.y, torch.nan).repeat(len(steps), 1, 1)
+                whole[:, active] = found
+                found = whole
+            into.update(zip(steps, found, strict=True))
 
-    def _keep(self, into: dict[int, Tensor], k: int, values: Tensor, active: Tensor) -> None:
+    def _steps(self, ks: tuple[int, ...]) -> Tensor:
+        """Sizes of some steps, shape (k, 1, 1)."""
         import torch
 
-        if bool(active.all()):
-            into[k] = values
-            return
-        whole = torch.full(self.y.shape, float("nan"), dtype=self.y.dtype, device=self.y.device)
-        whole[active] = values
-        into[k] = whole
+        steps = [4.0**-k for k in ks]
+        return torch.tensor(steps, dtype=self.y.dtype, device=self.y.device)[:, None, None]
 
-    def _spread(self, k: int, value: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:
+    def _stack(self, kept: dict[int, Tensor], ks: tuple[int, ...], back: int) -> Tensor:
+        """What was kept of the steps `back` before some steps, shape (k, d, m)."""
+        import torch
+
+        return (
+            torch.stack([kept[k - back] for k in ks]) if len(ks) > 1 else kept[ks[0] - back][None]
+        )
+
+    def _spread(self, ks: tuple[int, ...], value: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:
         """How far estimates of other orders and other steps are from this one.
 
         Agreement of the orders alone can be chance, and tells nothing where the error does not
@@ -102,29 +114,33 @@ class _Ladder:
         import torch
 
         spread = (value - fine).abs()
-        if k - 3 not in self.odd:
+        if ks[0] - 3 not in self.odd:
             return torch.maximum(spread, (value - coarse).abs())
-        wider = (16 * self.odd[k - 2] - self.odd[k - 3]) / 15
+        wider = (16 * self._stack(self.odd, ks, 2) - self._stack(self.odd, ks, 3)) / 15
         before = (256 * coarse - wider) / 255
         return torch.maximum(spread, (value - before).abs() / 20)
 
     def _noise(self, k: int) -> Tensor:
         """What is left of the second differences without their parts in h and h**2."""
-        return (self.even[k] - (5 / 16) * self.even[k - 1] + (1 / 64) * self.even[k - 2]).abs()
+        if k not in self._noises:
+            even = self.even
+            self._noises[k] = (even[k] - (5 / 16) * even[k - 1] + (1 / 64) * even[k - 2]).abs()
+        return self._noises[k]
 
-    def rounding(self, k: int, eps: float) -> Tensor:
-        """What rounding and noise of the values do to the derivative from step k down.
+    def _rounding(self, ks: tuple[int, ...], h: Tensor, size: Tensor) -> Tensor:
+        """What rounding and noise of the values do to the derivative from some steps down.
 
         Values come in units of their last place, so that noise is nothing now and then by chance:
         the steps before are asked as well, as far as their own part in h**4 lets them tell.
         """
         import torch
 
-        noise = self._noise(k)
+        noise = torch.stack([self._noise(k) for k in ks])
         for back, share in ((1, 16), (2, 256)):
-            if k - back - 2 in self.even:
-                noise = torch.fmax(noise, self._noise(k - back) / share)
-        return (0.5 * noise + 2 * eps * self.size[k]) * 4.0**k
+            if ks[0] - back - 2 in self.even:
+                before = torch.stack([self._noise(k - back) for k in ks])
+                noise = torch.fmax(noise, before / share)
+        return (0.5 * noise + size) / h
 
     def last_noise(self) -> Tensor:
         """The noise at the smallest step along each direction, shape (d, m)."""
@@ -165,27 +181,27 @@ class _Ladder:
         rounding = torch.clamp(rounding, min=eps * float(torch.nan_to_num(self.y).abs().max()))
         return (noise > _ROUGH * change) & (noise > rounding)
 
-    def estimate(self, k: int, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Value, its error, change of slope, its error, from the steps k, k - 1 and k - 2."""
+    def estimate(self, ks: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Value, its error, change of slope, its error, shape (k, d, m): from each of some steps k,
+        with k - 1 and k - 2."""
         import torch
 
-        h = 4.0**-k
-        d0, d1, d2 = self.odd[k], self.odd[k - 1], self.odd[k - 2]
+        h = self._steps(ks)
+        d0, d1, d2 = (self._stack(self.odd, ks, back) for back in range(3))
         fine, coarse = (16 * d0 - d1) / 15, (16 * d1 - d2) / 15
         value = (256 * fine - coarse) / 255
-        s0, s1, s2 = self.even[k], self.even[k - 1], self.even[k - 2]
-        error = self._spread(k, value, fine, coarse) + self.rounding(k, eps)
-        slopes, wider = (4 * s0 / h - s1 / (4 * h)) / 3, (4 * s1 / (4 * h) - s2 / (16 * h)) / 3
-        kink_error = (slopes - wider).abs() + 4 * eps * self.size[k] / h
+        s0, s1, s2 = (self._stack(self.even, ks, back) for back in range(3))
+        size = 2 * eps * self._stack(self.size, ks, 0)
+        error = self._spread(ks, value, fine, coarse) + self._rounding(ks, h, size)
+        slopes, wider = (4 * s0 - s1 / 4) / (3 * h), (s1 - s2 / 16) / (3 * h)
+        kink_error = (slopes - wider).abs() + 2 * size / h
         # A kink nearer than the step: what lies between its slopes is no derivative.
         bent = slopes.abs() > 20 * kink_error + 1e-5 * value.abs()
         error = torch.where(bent, error + slopes.abs(), error)
         bad = ~torch.isfinite(value + error)
-        infinite = torch.full_like(error, float("inf"))
         return (
-            torch.where(bad, torch.zeros_like(value), value), torch.where(bad, infinite, error),
-            torch.where(bad, torch.zeros_like(slopes), slopes),
-            torch.where(bad, infinite, kink_error),
+            value.masked_fill(bad, 0.0), error.masked_fill(bad, torch.inf),
+            slopes.masked_fill(bad, 0.0), kink_error.masked_fill(bad, torch.inf),
         )  # fmt: skip
 
 
@@ -196,26 +212,33 @@ class _Best:
         self.ladder, self.eps, self.ease, self.floor = ladder, eps, ease, floor
         self.parts: list[Tensor] = []
         self.step: Tensor = None
+        self.known: Tensor = None
 
-    def take_in(self, k: int) -> Tensor:
-        """Consider the estimate from step k down; says which directions it helped, shape (d,)."""
+    def take_in(self, ks: tuple[int, ...]) -> Tensor:
+        """Consider the estimates from some steps down; says which directions they helped, (d,)."""
         import torch
 
-        value, error, kink, kink_error = self.ladder.estimate(k, self.eps)
+        value, error, kink, kink_error = self.ladder.estimate(ks, self.eps)
+        error, at = error.min(0)
+        kink_error, where = kink_error.min(0)
+        value, kink = value.gather(0, at[None])[0], kink.gather(0, where[None])[0]
+        step = ks[0] + at.to(value.dtype)
         if not self.parts:
-            self.parts = [value, error, kink, kink_error]
-            self.step = torch.full_like(value, float(k))
+            self.parts, self.step = [value, error, kink, kink_error], step
+            self.known = self._good()
             return torch.ones(len(value), dtype=torch.bool, device=value.device)
         better, sharper = error < self.parts[1], kink_error < self.parts[3]
-        self.step = torch.where(better, float(k), self.step)
-        helped = ((error < 0.5 * self.parts[1]) & ~self.good()).any(1)
-        for number, (new, where) in enumerate(
-            ((value, better), (error, better), (kink, sharper), (kink_error, sharper))
-        ):
-            self.parts[number] = torch.where(where, new, self.parts[number])
+        helped = ((error < 0.5 * self.parts[1]) & ~self.known).any(1)
+        self.step = torch.where(better, step, self.step)
+        self.parts = [
+            torch.where(better, value, self.parts[0]), torch.where(better, error, self.parts[1]),
+            torch.where(sharper, kink, self.parts[2]),
+            torch.where(sharper, kink_error, self.parts[3]),
+        ]  # fmt: skip
+        self.known = self._good()
         return helped
 
-    def good(self) -> Tensor:
+    def _good(self) -> Tensor:
         """Which are certain enough, shape (d, m)."""
         import torch
 
@@ -226,7 +249,7 @@ class _Best:
     def limited(self, k: int) -> Tensor:
         """Along which directions rounding limits: smaller steps make it worse, shape (d,)."""
         rounding = 2 * self.eps * self.ladder.size[k] * 4.0**k
-        return (self.good() | (rounding > 0.02 * self.parts[1])).all(1)
+        return (self.known | (rounding > 0.02 * self.parts[1])).all(1)
 
 
 def along(
@@ -249,26 +272,27 @@ def along(
 
     narrow = eps > 1e-10
     first, last = (_FIRST_FLOAT32, _LAST_FLOAT32) if narrow else (_FIRST, _LAST)
+    if ease > 1 and not narrow:  # begin with smaller steps, whose rounding is small enough here
+        first = tuple(k + 2 for k in first)
     ladder = _Ladder(function, x, y, u)
     active = torch.ones(len(u), dtype=torch.bool, device=u.device)
     ladder.take(first, active)
     best = _Best(ladder, eps, ease, floor)
-    best.take_in(first[-1])
+    best.take_in(first[-1:])
     in_vain = torch.zeros(len(u), dtype=torch.int64, device=u.device)
     for k in range(first[-1] + 1, last + 1, together):
-        active = (in_vain < 3) & ~best.good().all(1)
+        active = (in_vain < 3) & ~best.known.all(1)
         if not bool(active.any()):
             break
         steps = tuple(range(k, min(k + together, last + 1)))
         ladder.take(steps, active)
-        for step in steps:
-            helped = best.take_in(step)
-            in_vain = torch.where(helped | ~best.limited(step), 0, in_vain + 1)
+        helped = best.take_in(steps)
+        in_vain = torch.where(helped | ~best.limited(steps[-1]), 0, in_vain + len(steps))
     rough = ~(best.parts[1] <= 1e-5 * best.parts[0].abs() + 1e-9 * y.abs()).all(1)
     if bool(rough.any()):  # noise limits: larger steps
         for k in range(first[0] - 1, -1, -1):
             ladder.take((k,), rough)
-            best.take_in(k + 2)
+            best.take_in((k + 2,))
     value, error, kink, kink_error = best.parts
     noise = ladder.last_noise()
     error = torch.maximum(error, 0.5 * ladder.most_noise() * 4.0**best.step)
