@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lab.autograd.compare import Point, Residual
 from lab.autograd.draft import Draft
 from lab.autograd.inputs import Slot, Tensor
 from lab.autograd.locate import Entry, entry, row_of, sample, search
+from lab.autograd.point import Point, Residual
 from lab.autograd.words import phrase
 
 _SAME_RATIO = 1e-5

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lab.autograd.compare import Point
 from lab.autograd.draft import Draft
 from lab.autograd.inputs import Inputs, Slot, Tensor, flatten
 from lab.autograd.overhear import Backward, bits, watch_backward
+from lab.autograd.point import Point
 from lab.autograd.problem import unflatten
 from lab.autograd.subject import BackwardFailed, Subject
 from lab.autograd.words import phrase

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lab.autograd.compare import CLEAR, Point, Residual, compare, glance, noise
+from lab.autograd.compare import CLEAR, compare, glance
 from lab.autograd.draft import Draft
 from lab.autograd.guards import backward_guards, forward_guards, of_failed
 from lab.autograd.inputs import Inputs, Tensor
 from lab.autograd.judge import Judge
 from lab.autograd.kinks import nearby
 from lab.autograd.overhear import Backward
+from lab.autograd.point import Point, Residual, noise
 from lab.autograd.problem import Problem, Unusable, unflatten
 from lab.autograd.subject import BackwardFailed, Subject
 from lab.autograd.words import phrase, refuse

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lab.autograd.compare import Comparison, Point, Residual
+from lab.autograd.compare import Comparison
 from lab.autograd.diagnose import Background, diagnose
 from lab.autograd.draft import Draft
 from lab.autograd.inputs import Inputs, Tensor
 from lab.autograd.kinks import Kink, examine
 from lab.autograd.locate import entry
 from lab.autograd.overhear import Backward
+from lab.autograd.point import Point, Residual
 from lab.autograd.subject import Subject
 from lab.autograd.witness import cuts_of
 from lab.autograd.words import phrase

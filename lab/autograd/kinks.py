@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.autograd.compare import Comparison, Point, compare
+from lab.autograd.compare import Comparison, compare
 from lab.autograd.inputs import Tensor
+from lab.autograd.point import Point
 from lab.autograd.problem import Unusable
 
 _NEAR = 1e-4

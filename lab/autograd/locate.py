@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.autograd.compare import Point, Residual
 from lab.autograd.inputs import Tensor
+from lab.autograd.point import Point, Residual
 
 _SAMPLES = 40
 _MOST = 12
