@@ -51,6 +51,8 @@ def hear(
     except EOFError:
         ended = worker.end()
         raise _died(ended, at()) from None
+    except GeneratorExit:  # all is said: it ends as its input does, and so does a container
+        raise
     except BaseException:
         worker.kill()
         raise
