@@ -12,6 +12,7 @@ from lab.told import Refused
 
 # What torch may take to load on a slow disk.
 START_S = 120.0
+_PATIENCE_S = 5.0
 
 
 def hear(
@@ -39,7 +40,6 @@ def hear(
             patience = patience_s()
             line = worker.answer(patience)
             if line is None:
-                worker.kill()
                 raise LabError(
                     f"{at()} did not end.", why=f"nothing came for {patience:.0f} s",
                     next_step="call it once by itself; try smaller inputs, or more --budget",
@@ -51,14 +51,10 @@ def hear(
     except EOFError:
         ended = worker.end()
         raise _died(ended, at()) from None
-    except GeneratorExit:  # all is said: it ends as its input does, and so does a container
-        raise
-    except BaseException:
-        worker.kill()
-        raise
     finally:
+        # Never killed at once: it ends as its input does, and so does the container that it is in.
         if ended is None:
-            worker.end()
+            worker.end(_PATIENCE_S)
 
 
 def _died(done: Finished, at: str) -> LabError:

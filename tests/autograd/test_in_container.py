@@ -2,12 +2,14 @@
 reading alone."""
 
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import CommandLine
+from tests.conftest import CommandLine, wait_for
 
 pytestmark = pytest.mark.container
 ENGINE = ("--engine", "docker")
@@ -58,3 +60,17 @@ def test_folder_of_the_file_cannot_be_written(command: CommandLine, file: Path) 
     assert done.code == 2
     assert "Read-only file system" in done.json()["why"]  # type: ignore[operator]
     assert not (file.parent / "new").exists()
+    assert "lab.autograd.worker" not in containers()
+
+
+def test_ctrl_c_leaves_no_container(command: CommandLine, file: Path) -> None:
+    file.write_text("def forever(x):\n    while True:\n        x.sum()\n")
+    words = ("autograd", *ENGINE, "--target", f"{file}:forever", "--shapes", "3")
+    with subprocess.Popen(
+        [str(command.root / "inv"), *words], env=command.variables(), stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as going:  # fmt: skip
+        wait_for(lambda: "lab.autograd.worker" in containers(), "the check in its container")
+        os.killpg(going.pid, signal.SIGINT)
+        assert going.wait(30) == 130
+    assert "lab.autograd.worker" not in containers()
