@@ -99,7 +99,7 @@ def backward_guards(point: Point, language: str) -> tuple[list[Draft], Backward]
     found += _of_backward(seen, point, language)
     narrow = _precision(point, seen, subject, outputs, leaves, language)
     if not narrow:  # 24 bits are linear to 24 bits alone
-        found += _linearity(point, subject, outputs, leaves, (v, w), language)
+        found += _linearity(point, subject, outputs, leaves, (v, w))
     return found + narrow, seen
 
 
@@ -137,7 +137,7 @@ def shape_cause(got: tuple[int, ...], want: tuple[int, ...]) -> Any:
 
 def _linearity(
     point: Point, subject: Subject, outputs: list[Tensor], leaves: list[Tensor],
-    pair: tuple[Tensor, Tensor], language: str,
+    pair: tuple[Tensor, Tensor],
 ) -> list[Draft]:  # fmt: skip
     """A pullback is linear: that of v + 2 w is that of v and twice that of w."""
     v, w = pair

@@ -132,21 +132,6 @@ class Inputs:
         """The tensor that number `i` of the vector belongs to."""
         return next(slot for slot in self.slots if slot.begin <= i < slot.end)
 
-    def at(self, vector: Tensor) -> Inputs:
-        """The same inputs at another point."""
-        values = list(self.values)
-        slots = []
-        for slot in self.slots:
-            like = slot.build(vector)
-            values[slot.position] = like
-            slots.append(
-                Slot(
-                    position=slot.position, number=slot.number, name=slot.name, like=like,
-                    begin=slot.begin, end=slot.end,
-                )
-            )  # fmt: skip
-        return Inputs(values=tuple(values), slots=tuple(slots))
-
 
 def make_inputs(
     values: Sequence[Any], numbers: Sequence[int], names: Sequence[str], positions: Sequence[int]

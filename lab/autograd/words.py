@@ -79,7 +79,7 @@ def report_text(
     body: list[str] = []
     for number, text in enumerate(messages):
         lines = text.splitlines()
-        if len(body) + len(lines) > 12 - len(foot):
+        if len(body) + len(lines) > LINES - 3 - len(foot):
             body.append(labels["more"].format(n=len(messages) - number))
             break
         body += lines

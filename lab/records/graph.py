@@ -76,4 +76,3 @@ class Graph(Struct, frozen=True, kw_only=True):
     edges: list[Edge]
     outputs: list[int]
     torch_version: str
-    notes: list[str] = []

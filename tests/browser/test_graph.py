@@ -1,6 +1,5 @@
 """Graphs as a student sees them, in Debian's Chromium: the slider, and a notebook's own."""
 
-import json
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from playwright.sync_api import Page, expect
 from lab.graph import trace
 from lab.graph.example import logistic_regression
 from lab.render.graph.page import graph_page
+from tests.browser.notebook import notebook
 from tests.conftest import CommandLine
 
 pytestmark = [pytest.mark.browser]
@@ -85,15 +85,7 @@ def test_letters_stay_inside_their_boxes(page: Page, tmp_path: Path) -> None:
 def test_notebook_draws_a_graph_and_checks_a_gradient(
     inv: CommandLine, page: Page, tmp_path: Path
 ) -> None:
-    cell = {
-        "cell_type": "code", "id": "graph", "metadata": {}, "source": NOTEBOOK, "outputs": [],
-        "execution_count": None,
-    }  # fmt: skip
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = {
-        "cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5,
-    }  # fmt: skip
-    (tmp_path / "grafo.ipynb").write_text(json.dumps(notebook))
+    (tmp_path / "grafo.ipynb").write_text(notebook(NOTEBOOK))
     started = inv("lab", "--engine", "docker", "--work", str(tmp_path), "--json")
     assert started.code == 0, started.err
     page.goto(str(started.json()["url"]))

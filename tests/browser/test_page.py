@@ -1,12 +1,12 @@
 """The page as a student sees it, in Debian's Chromium."""
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.notebook import notebook
 from tests.conftest import CommandLine, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.container]
@@ -23,25 +23,13 @@ plt.title("Regresión logística")
 plt.legend();"""
 
 
-def _notebook(code: str) -> str:
-    cell = {
-        "cell_type": "code", "id": "plot", "metadata": {}, "source": code, "outputs": [],
-        "execution_count": None,
-    }  # fmt: skip
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = {
-        "cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5,
-    }  # fmt: skip
-    return json.dumps(notebook)
-
-
 def test_notebook_opens_runs_and_shows_its_plot(
     inv: CommandLine, page: Page, tmp_path: Path
 ) -> None:
     """From the printed address to a plot and a saved file, without a login form."""
     work = tmp_path / "mi carpeta"
     work.mkdir()
-    (work / "Regresión.ipynb").write_text(_notebook(PLOT))
+    (work / "Regresión.ipynb").write_text(notebook(PLOT))
     started = inv("lab", "--engine", "docker", "--work", str(work), "--json")
     assert started.code == 0, started.err
     page.goto(str(started.json()["url"]))

@@ -9,9 +9,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "operation": "operation", "module": "folded module", "nodes": "{n} nodes", "node": "1 node",
         "nan": "nan", "inf": "infinite", "saturated": "saturated", "detached": "cut off",
         "output": "output", "in_place": "in place", "step": "Step", "forward": "forward",
-        "backward": "backward", "all": "all", "sum": "sum of what its uses add",
-        "carries": "a gradient passes", "cut": "none passes",
-        "finding": "the gradient check found something here",
+        "backward": "backward", "all": "all", "finding": "the gradient check found something here",
         "hint": "forward: values come about; backward: gradients, and what each use adds",
     },
     "es": {
@@ -21,9 +19,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "nodes": "{n} nodos", "node": "1 nodo",
         "nan": "nan", "inf": "infinito", "saturated": "saturado", "detached": "cortado",
         "output": "salida", "in_place": "en el lugar", "step": "Paso", "forward": "adelante",
-        "backward": "atrás", "all": "todo", "sum": "suma de lo que aporta cada uso",
-        "carries": "pasa un gradiente", "cut": "no pasa ninguno",
-        "finding": "la prueba de gradientes halló algo aquí",
+        "backward": "atrás", "all": "todo", "finding": "la prueba de gradientes halló algo aquí",
         "hint": "adelante: aparecen los valores; atrás: los gradientes y lo que aporta cada uso",
     },
 }  # fmt: skip
