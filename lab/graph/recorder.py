@@ -254,13 +254,12 @@ class Recorder:
             else:
                 use.alias = alias
                 if alias is not None:
-                    alias.register_hook(lambda g, u=use: self._add(u, g))
+                    alias.register_hook(lambda g, u=use: self._hear_use(u, g))
             self.uses.append(use)
 
-    def _add(self, use: Use, gradient: Tensor) -> None:
+    def _hear_use(self, use: Use, gradient: Tensor) -> None:
         if self._listening:
-            gradient = gradient.detach()
-            use.heard = gradient.clone() if use.heard is None else use.heard + gradient
+            use.heard = gradient.detach().clone()
 
     def _module(self) -> str:
         return self._modules[-1] if self._modules else ""

@@ -284,7 +284,7 @@ def raising(x: Tensor) -> Tensor:
 REFUSED: dict[str, tuple[Any, tuple[Any, ...], str, str]] = {
     "no tensor": (lambda a: a, (3,), "No input is a tensor.", "Ninguna entrada es un tensor."),
     "integers": (lambda a: a, (torch.arange(3),), "whole numbers", "números enteros"),
-    "none": (lambda a: None, (randn(3),), "returns None", "devuelve None"),
+    "none": (lambda a: None, (randn(3),), "returns None.", "devuelve None."),
     "raises": (raising, (randn(3),), "raised KeyError", "terminó con KeyError"),
     "memory": (lambda a: a * torch.ones(10**13).sum(), (randn(3),), "more memory", "más memoria"),
     "numbers": (lambda a: float(a.sum()), (randn(3),), "returns no tensor", "ningún tensor"),
