@@ -24,6 +24,8 @@ REAL = Path(sys.base_prefix, "bin", "python3")
 PYTHON = """\
 #!/bin/sh
 desk="@desk@"
+isolated=""
+if [ "$1" = -I ]; then isolated=yes && shift; fi
 case "$1 $2" in
 "-c "*flock*) [ -x "@real@" ] || exit 0; exec "@real@" "$@" ;;
 "-c "*) step=version ;;
@@ -45,6 +47,7 @@ pip)
   shift 2
   printf '%s\\n' "$@" >"$desk/pip-arguments"
   echo "${PIP_CERT:-}" >"$desk/pip-cert"
+  echo "$isolated" >"$desk/pip-isolated"
   ;;
 invoke)
   shift 2
@@ -311,6 +314,11 @@ def test_exit_code_is_the_commands(tree: Tree) -> None:
 def test_private_ca_reaches_pip(tree: Tree) -> None:
     tree("x", SSL_CERT_FILE="/etc/private ca.pem")
     assert (tree.desk / "pip-cert").read_text() == "/etc/private ca.pem\n"
+
+
+def test_packages_on_the_callers_path_are_not_taken_for_installed(tree: Tree) -> None:
+    tree(PYTHONPATH="/somebody/elses/packages")
+    assert (tree.desk / "pip-isolated").read_text() == "yes\n"
 
 
 def test_pips_own_ca_wins(tree: Tree) -> None:
