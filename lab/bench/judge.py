@@ -19,6 +19,8 @@ from lab.records.bench import CaseResult, Telemetry, Verdict
 
 _LEAST_CLEAN = 0.5
 _LEAST_ROUNDS = 4
+# Of a sample's wall time: what the host took to launch its calls.
+_LAUNCHING = 0.9
 # What NVML, the kernel and the two clocks call it, for people.
 _WORDS = {
     "preempted": "another program took a processor",
@@ -46,6 +48,7 @@ class Tally:
     round: list[int] = field(default_factory=list)
     at_s: list[float] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)
+    launched_s: list[float] = field(default_factory=list)
     disturbances: Counter[str] = field(default_factory=Counter)
     foreign_shares: list[float] = field(default_factory=list)
     clocks_hz: list[float] = field(default_factory=list)
@@ -65,6 +68,7 @@ class Tally:
         self.round += [block.round] * count
         self.at_s += [round(since_s + at, 4) for at in block.at_s]
         self.wall_s += block.wall_s
+        self.launched_s += block.launched_s
         self.disturbances.update(why for why in block.disturbances if why is not None)
         if block.clock_hz is not None:
             self.clocks_hz.append(block.clock_hz)
@@ -111,6 +115,7 @@ def judge(
         bytes_per_call=tally.bytes_per_call, calls_per_sample=tally.calls,
         samples_s=list(tally.samples_s), clean=list(tally.clean), process=list(tally.process),
         round=list(tally.round), at_s=list(tally.at_s), wall_s=list(tally.wall_s),
+        launched_s=list(tally.launched_s), launch_bound=_launch_bound(tally),
         disturbances=dict(tally.disturbances), notes=list(tally.notes),
         telemetry=list(tally.telemetry),
         clock_hz=median(tally.clocks_hz) if tally.clocks_hz else None,
@@ -119,6 +124,18 @@ def judge(
     if tally.samples_s:  # also where a later process could not run it, as for want of memory
         return _with(result, **_figures(tally, precision))
     return _with(result, reason=tally.not_run or unmeasured)
+
+
+def _launch_bound(tally: Tally) -> bool:
+    """Whether the device was done as soon as it had the last call, so that it waited for the host.
+
+    A queue of launches that is full (some thousand on a GPU) keeps the host back, but not that
+    long: what is in it is still to be done then. A copy from pageable memory, which is no launch,
+    keeps its host all the while."""
+    if not tally.moves_memory:
+        return False
+    shares = [a / b for a, b in zip(tally.launched_s, tally.wall_s, strict=False) if b]
+    return bool(shares) and median(shares) > _LAUNCHING
 
 
 def _with(result: CaseResult, **changes: object) -> CaseResult:

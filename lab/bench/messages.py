@@ -78,6 +78,7 @@ class Sampled(Struct, frozen=True, kw_only=True, tag="sampled"):
     at_s: list[float]
     """When each began, in seconds since the process did."""
     wall_s: list[float] = []
+    launched_s: list[float] = []
     disturbances: list[str | None]
     foreign_share: float | None = None
     clock_hz: float | None = None

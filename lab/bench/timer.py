@@ -29,12 +29,15 @@ class Sample:
         duration_s: of all its calls; of the device's own clock where it has one.
         begin_s: when it began, on the host's monotonic clock.
         wall_s: the same by the host's clock, where `duration_s` is the device's.
+        launched_s: when the host had given the device all calls, from the beginning; None on a
+            CPU, and where a flush keeps the device busy while it is given them.
         disturbance: why it does not count; None where nothing was seen.
     """
 
     duration_s: float
     begin_s: float
     wall_s: float | None = None
+    launched_s: float | None = None
     disturbance: str | None = None
 
 
@@ -204,8 +207,9 @@ class DeviceTimer:
 
     def sample(self, workload: Workload, calls: int) -> Sample:
         """Time calls by the device's events, beside the wall clock."""
+        launched_ns = None
         if workload.flush is None:
-            begin, device_ns, wall_ns = self._timed(workload.run, calls)
+            begin, device_ns, wall_ns, launched_ns = self._timed(workload.run, calls)
             agree = self._agree(device_ns, wall_ns)
         else:
             begin, device_ns, wall_ns, agree = self._one_by_one(workload, calls)
@@ -213,6 +217,7 @@ class DeviceTimer:
         disturbance = None if agree else "clocks_disagree"
         return Sample(
             duration_s=device_ns * _NS, begin_s=begin * _NS, wall_s=wall_ns * _NS,
+            launched_s=None if launched_ns is None else launched_ns * _NS,
             disturbance=disturbance or self._disturbance(begin * _NS, end * _NS),
         )  # fmt: skip
 
@@ -220,36 +225,35 @@ class DeviceTimer:
         """Each call by itself, behind a flush that is still running when the call is launched.
 
         On an idle device the launch itself would be in the figure. The clocks are compared over
-        both."""
+        all of it at once: of hundreds of waits for the device some always end late."""
         assert workload.flush is not None
-        first, device_ns, wall_ns, agree = self._clock(), 0.0, 0, True
-        for _ in repeat(None, calls):
-            before, start, stop = (self._device.event() for _ in range(3))
-            self._device.synchronize()
-            begin = self._clock()
-            before.record()
+        before = self._device.event()
+        pairs = [(self._device.event(), self._device.event()) for _ in repeat(None, calls)]
+        self._device.synchronize()
+        begin = self._clock()
+        before.record()
+        for start, stop in pairs:
             workload.flush()
             start.record()
             workload.run()
             stop.record()
-            self._device.synchronize()
-            wall = self._clock() - begin
-            agree = agree and self._agree(before.elapsed_time(stop) * 1e6, wall)
-            device_ns += start.elapsed_time(stop) * 1e6
-            wall_ns += wall
-        return first, device_ns, wall_ns, agree
+        self._device.synchronize()
+        wall = self._clock() - begin
+        agree = self._agree(before.elapsed_time(pairs[-1][1]) * 1e6, wall)
+        return begin, sum(a.elapsed_time(b) for a, b in pairs) * 1e6, wall, agree
 
-    def _timed(self, run: Callable[[], object], calls: int) -> tuple[int, float, int]:
+    def _timed(self, run: Callable[[], object], calls: int) -> tuple[int, float, int, int]:
         start, stop = self._device.event(), self._device.event()
         self._device.synchronize()
         begin = self._clock()
         start.record()
         for _ in repeat(None, calls):
             run()
+        launched = self._clock() - begin
         stop.record()
         self._device.synchronize()
         wall = self._clock() - begin
-        return begin, start.elapsed_time(stop) * 1e6, wall
+        return begin, start.elapsed_time(stop) * 1e6, wall, launched
 
     def _agree(self, device_ns: float, wall_ns: int) -> bool:
         spare = _DISAGREEMENT * wall_ns + 3 * self._empty_ns

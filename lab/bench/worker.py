@@ -176,11 +176,13 @@ class Run:
     def _sampled(self, block: Block) -> Sampled:
         samples = block.samples
         walls = [sample.wall_s for sample in samples]
+        launches = [sample.launched_s for sample in samples]
         return Sampled(
             index=block.index, round=block.round,
             samples_s=[round(sample.duration_s, 10) for sample in samples],
             at_s=[round(_since(sample.begin_s, self.began_s), 4) for sample in samples],
             wall_s=[round(wall, 10) for wall in walls if wall is not None],
+            launched_s=[round(launch, 10) for launch in launches if launch is not None],
             disturbances=[sample.disturbance for sample in samples],
             foreign_share=block.foreign_share, clock_hz=block.clock_hz,
         )  # fmt: skip

@@ -127,6 +127,11 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     wall_s: list[float] = []
     """The wall clock's durations beside those of the device's events, with a cold cache those of
     the flushes included; empty on a CPU."""
+    launched_s: list[float] = []
+    """When the host had given the device the sample's last call; empty on a CPU and with a cold
+    cache."""
+    launch_bound: bool = False
+    """The device waited for the host: the figure is how fast this host launches the call."""
     disturbances: dict[str, int] = {}
     """Why samples are not clean, and how many: `preempted`, `stolen`, `clocks_disagree`, ..."""
     clock_hz: float | None = None

@@ -76,6 +76,21 @@ def test_drift_is_not_steady() -> None:
     assert "drifted by +1" in result.reason
 
 
+@pytest.mark.parametrize(
+    ("launched", "moves_memory", "bound"),
+    [(0.98, True, True), (0.5, True, False), (0.98, False, False)],
+)
+def test_device_that_waits_for_its_host_is_launch_bound(
+    launched: float, moves_memory: bool, bound: bool
+) -> None:
+    tally = tally_of(steady_truth(MS))
+    tally.moves_memory = moves_memory
+    tally.wall_s = list(tally.samples_s)
+    tally.launched_s = [launched * wall for wall in tally.wall_s]
+    assert judge(tally, 0.05).launch_bound is bound
+    assert not judge(tally_of(steady_truth(MS)), 0.05).launch_bound
+
+
 def test_two_modes_are_not_steady() -> None:
     modes = tally_of(
         lambda p, r, rng: MS * (1.0 if rng.random() < 0.5 else 1.3) * rng.uniform(1, 1.01)

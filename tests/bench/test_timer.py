@@ -180,6 +180,34 @@ def test_device_sample_with_a_cold_cache_has_each_call_by_itself(machine: Machin
     assert sample.disturbance is None
 
 
+def test_waits_that_end_late_do_not_disturb_a_cold_sample(machine: Machine) -> None:
+    """The host wakes up 40 µs after the device is done: 10 % of one call, nothing of them all."""
+    timer = DeviceTimer(machine, machine.clock)
+
+    class Late(Machine):
+        def synchronize(self) -> None:
+            super().synchronize()
+            self.now += 40_000
+
+    late = Late()
+    timer._device, timer._clock = late, late.clock
+    cold = Workload(run=lambda: late.launch(8_000), flush=lambda: late.launch(350_000))
+    sample = timer.sample(cold, 40)
+    assert sample.disturbance is None
+    assert sample.duration_s == pytest.approx(40 * 8e-6, rel=0.03)
+
+
+@pytest.mark.parametrize(("device_ns", "share"), [(500, 1.0), (800_000, 0.0)])
+def test_device_sample_tells_when_the_host_was_done(
+    machine: Machine, device_ns: int, share: float
+) -> None:
+    timer = DeviceTimer(machine, machine.clock)
+    sample = timer.sample(Workload(run=lambda: machine.launch(device_ns)), 500)
+    assert sample.wall_s is not None
+    assert sample.launched_s is not None
+    assert sample.launched_s / sample.wall_s == pytest.approx(share, abs=0.02)
+
+
 def test_device_sample_takes_over_what_nvml_saw(machine: Machine) -> None:
     seen: list[tuple[float, float]] = []
 

@@ -70,6 +70,10 @@ def reasons(cases: list[CaseResult]) -> Html:
         )
         for word, reason, labels in words.reasons(cases)
     ]
+    waiting = words.launch_bound(cases)
+    if waiting:
+        labels = tag("span", "; ".join(waiting), class_="muted cases")
+        entries.insert(0, tag("li", tag("b", "launch-bound"), f": {words.LAUNCH_BOUND} ", labels))
     return tag("ul", *entries, class_="plain") if entries else NOTHING
 
 

@@ -198,8 +198,12 @@ def _results(paper: _Paper, cases: list[CaseResult]) -> None:
 
 def _reasons(paper: _Paper, cases: list[CaseResult]) -> None:
     groups = words.reasons(cases)
-    if groups:
+    waiting = words.launch_bound(cases)
+    if groups or waiting:
         paper.blank()
+    if waiting:
+        paper.hang(words.LAUNCH_BOUND, "launch-bound: ", head_style="bold")
+        paper.hang("; ".join(waiting), "    ", style="dim")
     for verdict, reason, labels in groups:
         paper.hang(reason, f"{verdict}: ", head_style=_STYLES[verdict])
         paper.hang("; ".join(labels), "    ", style="dim")

@@ -14,6 +14,7 @@ MEANINGS: dict[Verdict, str] = {
     "contaminated": "something else used the machine; do not trust the figure",
     "not_run": "there is no figure, and the reason says why",
 }
+LAUNCH_BOUND = "the device waits for its host: the figure is how fast the call is launched"
 DOUBTFUL: frozenset[Verdict] = frozenset({"not_steady", "contaminated"})
 """Figures of these are shown with a mark."""
 DOUBT = "~"
@@ -137,6 +138,12 @@ def reasons(cases: list[CaseResult]) -> list[tuple[Verdict, str, list[str]]]:
         (verdict, _merged([reason for reason, _ in group]), [shown for _, shown in group])
         for (verdict, _), group in sorted(groups.items(), key=lambda item: order.index(item[0][0]))
     ]
+
+
+def launch_bound(cases: list[CaseResult]) -> list[str]:
+    """The cases in which the device waited for its host."""
+    several = devices(cases)
+    return [label(case, several) for case in cases if case.launch_bound]
 
 
 def _merged(alike: list[str]) -> str:

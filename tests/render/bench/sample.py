@@ -336,6 +336,7 @@ strange_cases = st.builds(
     samples_s=st.lists(_numbers, max_size=8), clean=st.lists(st.booleans(), max_size=8),
     process=st.lists(_small, max_size=8), round=st.lists(_small, max_size=8),
     at_s=st.lists(_numbers, max_size=8), wall_s=st.lists(_numbers, max_size=8),
+    launched_s=st.lists(_numbers, max_size=8), launch_bound=st.booleans(),
     disturbances=st.dictionaries(_texts, _counts, max_size=2), median_s=_seconds, p10_s=_maybe,
     p90_s=_maybe, ci95_s=st.none() | st.tuples(_numbers, _numbers),
     interval_over=st.sampled_from([None, "processes", "rounds"]),

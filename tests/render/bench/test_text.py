@@ -154,6 +154,16 @@ def test_text_merges_reasons_that_differ_in_numbers_alone() -> None:
     )
 
 
+def test_text_names_the_cases_in_which_the_device_waited() -> None:
+    report = cpu_report()
+    cases = [replace(case, launch_bound=case.name == "softmax") for case in report.cases]
+    text = plain(cpu_report(cases=cases), 120)
+    assert (
+        "launch-bound: the device waits for its host: the figure is how fast the call is launched\n"
+        "    softmax rows=4096 columns=1024 float32\n" in text
+    )
+
+
 def test_text_puts_notes_beside_the_honest_figure() -> None:
     text = plain(cpu_report(), 120)
     assert "seed repetitions=1 float32 (measured here: 2.41 s ± 0.49 %, 255 GFLOP/s)\n" in text
