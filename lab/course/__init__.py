@@ -1,0 +1,3 @@
+"""The course: notebooks in two languages from one source, exercises, and updates by cell."""
+
+from lab.course.checking import check as check

@@ -1,0 +1,21 @@
+"""What the course says of answers and updates, in both languages; the texts are in `texts/`."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_TEXTS = Path(__file__).with_name("texts")
+
+
+@cache
+def _texts(language: str) -> dict[str, str]:
+    with (_TEXTS / f"{language}.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def phrase(name: str, language: str, **seen: Any) -> str:
+    """A text, with what was seen filled in."""
+    return _texts(language)[name].format(**seen)
