@@ -44,6 +44,7 @@ _OUTPUT = "write the JSON document to this file, at once and whole"
 _WORK = "the student's folder (default: work/ in the clone)"
 _IMAGE = "run this image as it is, instead of the clone's own"
 _BASE = "an image at hand that stands in for the Dockerfile's base"
+_LANGUAGE = "of what people read: es or en (default: LAB_LANGUAGE, or the terminal's)"
 _DRY_RUN = "print the command line that would be run, and run nothing"
 
 
@@ -174,6 +175,7 @@ def start_lab(
     The first start builds the image, or on the host installs the packages; later ones take seconds.
     Example: ./inv lab --work ~/course --open
     """
+    from lab import course_command
     from lab.launch import Wish
     from lab.render.session import session_text
     from lab.server import control
@@ -194,6 +196,8 @@ def start_lab(
         _show_plan(control.plan(wish), json=json, output=output)
         return
     session = control.start(wish, say)
+    if session.work:
+        course_command.offer(Path(session.work), say)
     _publish(session, session_text(session), json=json, output=output, private=True)
     if open:
         open_page(session, say)
@@ -551,7 +555,7 @@ def gpu(
         "order": "1, or 2 to check its second derivatives as well (default: 1)",
         "budget": "seconds that its check may take (default: 60)",
         "seed": "of the random inputs and directions (default: 0)",
-        "language": "of what is said of a gradient: es or en (default: the terminal's)",
+        "language": _LANGUAGE,
         "engine": _ENGINE,
         "device": _DEVICE,
         "image": _IMAGE,
@@ -615,7 +619,7 @@ def autograd(
         "nodes": "beyond so many nodes modules are folded (default: 100)",
         "seed": "of the random inputs and directions (default: 0)",
         "budget": "seconds that its check may take (default: 60)",
-        "language": "of what is said of a gradient: es or en (default: the terminal's)",
+        "language": _LANGUAGE,
         "engine": _ENGINE,
         "device": _DEVICE,
         "image": _IMAGE,
@@ -663,6 +667,49 @@ def graph(
         return
     graph_command.run(
         order, lambda record, text: _publish(record, text, json=json, output="", compact=True), say
+    )
+
+
+@task(
+    help={
+        "work": _WORK,
+        "update": "bring a new version of the course; what was written and run stays",
+        "undo": "take the newest update back; what was done since stays",
+        "progress": "show which exercises are right",
+        "students": "with --progress: a folder that holds one folder for each student",
+        "teacher": "put copies with the solutions there instead",
+        "language": _LANGUAGE,
+        "json": _JSON,
+        "output": _OUTPUT,
+    }
+)
+@command
+def course(
+    context: Context,
+    work: str = "",
+    update: bool = False,
+    undo: bool = False,
+    progress: bool = False,
+    students: str = "",
+    teacher: bool = False,
+    language: str = "",
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Put the course's notebooks into the student's folder; nothing that is there is touched.
+
+    An update merges cell by cell: what a student wrote and ran stays, and what could not be
+    applied is named. The state before is kept.
+    Examples: ./inv course    ./inv course --update    ./inv course --progress --students class/
+    """
+    from lab import course_command
+
+    order = course_command.parse_order(
+        update=update, undo=undo, progress=progress, teacher=teacher, work=_path(work),
+        students=_path(students), language=language, variables=os.environ,
+    )  # fmt: skip
+    course_command.run(
+        order, lambda record, text: _publish(record, text, json=json, output=output), say
     )
 
 

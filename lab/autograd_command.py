@@ -15,8 +15,9 @@ from lab.autograd.declared import parse_shapes
 from lab.autograd.messages import Began, Checked, Checking, CheckRequest, Message
 from lab.engines.choose import Choice
 from lab.errors import LabError
+from lab.language import parse_language
 from lab.launch import Launch, Say, Wish, chosen, prepare
-from lab.records.autograd import AutogradReport, CaseList, CaseResult, CaseSummary, Language
+from lab.records.autograd import AutogradReport, CaseList, CaseResult, CaseSummary
 from lab.render.autograd import autograd_text, cases_text
 from lab.talk import START_S, hear
 from lab.units import parse_number, parse_whole_number, parse_words
@@ -97,23 +98,6 @@ def _refuse_senseless(only: str, target: str, of_target: dict[str, str]) -> None
                 why="the lab's own checks bring their inputs, orders and time",
                 next_step=f"name it: --target FILE.py:NAME {option} {text}",
             )
-
-
-def parse_language(named: str, variables: dict[str, str]) -> Language:
-    """The language that was named, or that of the terminal.
-
-    Raises:
-        LabError: there are no texts in it.
-    """
-    if named in ("es", "en"):
-        return "es" if named == "es" else "en"
-    if named:
-        raise LabError(
-            f"There is no language {named!r}.", why="reports are in Spanish and in English",
-            next_step="pass --language es or --language en",
-        )  # fmt: skip
-    terminal = variables.get("LC_ALL") or variables.get("LC_MESSAGES") or variables.get("LANG", "")
-    return "es" if terminal.startswith("es") else "en"
 
 
 def _seen_from(order: Order, choice: Choice, launch: Launch) -> CheckRequest:

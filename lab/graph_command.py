@@ -10,9 +10,9 @@ import msgspec
 from lab.aim import device_of, seen_from, with_folder
 from lab.autograd.checker import BUDGET_S
 from lab.autograd.declared import parse_shapes
-from lab.autograd_command import parse_language
 from lab.errors import LabError
 from lab.graph.messages import Message, Traced, TraceRequest
+from lab.language import parse_language
 from lab.launch import Say, Wish, chosen, prepare
 from lab.records.graph import Graph
 from lab.records.save import save, to_json

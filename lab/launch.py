@@ -11,6 +11,7 @@ from lab.engines.choose import Choice, choose
 from lab.engines.request import LaunchRequest, Mount
 from lab.errors import LabError
 from lab.image.provide import own_image, provide_image
+from lab.language import parse_language
 from lab.locks.install import ensure_environment, environment_folder
 from lab.paths import ROOT, in_image, state, typed_path, work_default
 from lab.process import attach
@@ -120,7 +121,7 @@ def request_for(
     return LaunchRequest(
         command=command, image=image, work=work, user=user, device=choice.device, gpu=choice.gpu,
         gpu_name=choice.gpu_name or LaunchRequest.gpu_name, memory_bytes=wish.memory_bytes,
-        mounts=wish.mounts,
+        mounts=wish.mounts, environment=(("LAB_LANGUAGE", parse_language("", os.environ)),),
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
     )  # fmt: skip
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from lab.autograd.checker import check
 from lab.autograd.declared import inputs_of, parse_shapes
+from lab.course.checking import notebook_language
 from lab.errors import LabError
-from lab.records.autograd import CheckReport, Language
+from lab.language import Language
+from lab.records.autograd import CheckReport
 from lab.records.graph import Graph
 from lab.render.graph.page import graph_html
 from lab.render.report import report_html
@@ -49,7 +51,7 @@ def check_line(line: str, names: dict[str, Any]) -> CheckReport:
     if not inputs:
         shapes = options.get("--shapes", "")
         inputs = inputs_of(function, parse_shapes(shapes) if shapes else (), number)
-    language: Language = options.get("--language", "es")  # type: ignore[assignment]
+    language: Language = options.get("--language") or notebook_language()  # type: ignore[assignment]
     return check(
         function, *inputs, order=parse_whole_number(order, "--order", least=1, most=2),
         seed=number, language=language,
@@ -87,7 +89,8 @@ def _value(word: str, names: dict[str, Any]) -> Any:
 
 
 def _graph(graph: Graph) -> str:
-    return graph_html(graph, identity=f"lab-graph-{next(_count)}")
+    identity = f"lab-graph-{next(_count)}"
+    return graph_html(graph, language=notebook_language(), identity=identity)
 
 
 def load_ipython_extension(shell: Any) -> None:

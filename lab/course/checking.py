@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.course.exercise import Language, exercise
+from lab.course.exercise import exercise
 from lab.course.judging import Outcome, judge
 from lab.course.progress import note_attempt
 from lab.course.texts import phrase
+from lab.language import Language
 
 _SIGNS = {"right": "✓", "wrong": "✗", "pending": "○"}
 _COLOURS = {"right": "#1a7f37", "wrong": "#b35900", "pending": "#6e7781"}

@@ -1,4 +1,4 @@
-"""What an exercise of the course is: what a right answer gives, and what typical wrong ones give."""
+"""What an exercise of the course is: what a right answer gives, and what typical mistakes give."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from lab.errors import LabError
-
-Language = Literal["es", "en"]
-LANGUAGES: tuple[Language, ...] = ("es", "en")
+from lab.language import Language
 
 # Takes a torch.Generator; gives the arguments of one trial.
 Inputs = Callable[[Any], tuple[Any, ...]]
@@ -70,7 +68,7 @@ class Exercise:
 
 @cache
 def exercises() -> dict[str, Exercise]:
-    """All exercises of the course, by number: the EXERCISES of each module in lab/course/exercises."""
+    """All exercises of the course, by number: those of each module in lab/course/exercises."""
     from lab.course import exercises as folder
 
     found: dict[str, Exercise] = {}

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab.course.exercise import Exercise, Language
+from lab.course.exercise import Exercise
 from lab.course.texts import phrase
+from lab.language import Language
 
 TRIALS = 5
 Told = dict[str, Any]

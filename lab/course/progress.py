@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from lab.records.course import Attempt
+from lab.records.course import Attempt, ExerciseProgress, StudentProgress
 
 # What the course keeps beside the notebooks.
 FOLDER = ".lab-course"
@@ -59,3 +60,31 @@ def read_attempts(folder: Path) -> list[Attempt]:
         except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
             continue
     return found
+
+
+def progress_of(folder: Path, numbers: list[str]) -> StudentProgress:
+    """What a student has done.
+
+    Args:
+        folder: the student's.
+        numbers: all exercises of the course.
+    """
+    attempts = read_attempts(folder)
+    exercises = [_of_exercise(number, attempts) for number in numbers]
+    return StudentProgress(
+        student=folder.name, right=sum(e.state == "right" for e in exercises),
+        total=len(exercises), exercises=exercises,
+    )  # fmt: skip
+
+
+def _of_exercise(number: str, attempts: list[Attempt]) -> ExerciseProgress:
+    """Right once is right for good: a later slip, in playing with the cell, takes nothing away."""
+    own = [attempt for attempt in attempts if attempt.exercise == number]
+    first = next((place for place, attempt in enumerate(own) if attempt.right), None)
+    until = own if first is None else own[: first + 1]
+    made = [attempt.mistake for attempt in until if attempt.mistake is not None]
+    state: Literal["right", "wrong", "untried"] = "wrong" if own else "untried"
+    return ExerciseProgress(
+        number=number, state=state if first is None else "right", attempts=len(until),
+        mistakes=list(dict.fromkeys(made)), right_utc=None if first is None else own[first].at_utc,
+    )  # fmt: skip

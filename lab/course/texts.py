@@ -16,6 +16,6 @@ def _texts(language: str) -> dict[str, str]:
         return tomllib.load(file)
 
 
-def phrase(name: str, language: str, **seen: Any) -> str:
+def phrase(key: str, language: str, /, **seen: Any) -> str:
     """A text, with what was seen filled in."""
-    return _texts(language)[name].format(**seen)
+    return _texts(language)[key].format(**seen)

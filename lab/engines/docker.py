@@ -96,4 +96,5 @@ def compose_environment(request: LaunchRequest, port: int) -> dict[str, str]:
         "LAB_GPU": request.gpu_name,
         "LAB_SHM": str(request.shm_bytes),
         "LAB_MEMORY": str(request.memory_bytes or 0),
+        "LAB_LANGUAGE": dict(request.environment).get("LAB_LANGUAGE", ""),
     }

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 
-def url(port: int, token: str) -> str:
-    """The page of the lab: opens without a login form."""
-    return f"http://127.0.0.1:{port}/lab?token={token}"
+def url(port: int, token: str, page: str = "/lab") -> str:
+    """A page of the lab: opens without a login form."""
+    return f"http://127.0.0.1:{port}{page}?token={token}"
 
 
 def answers(port: int, token: str) -> bool:
@@ -21,6 +21,12 @@ def busy_kernels(port: int, token: str) -> int:
     """How many of the server's kernels compute at this moment; 0 where it does not say."""
     body = _get(port, token, "/api/kernels")
     return sum(kernel["execution_state"] == "busy" for kernel in json.loads(body or "[]"))
+
+
+def sessions(port: int, token: str) -> list[str]:
+    """Paths of the notebooks that are open with a kernel, in the server's folder."""
+    body = _get(port, token, "/api/sessions")
+    return [str(session.get("path", "")) for session in json.loads(body or "[]")]
 
 
 def _get(port: int, token: str, path: str, timeout_s: float = 2) -> bytes | None:
@@ -58,4 +64,4 @@ def _wait_for_secret(path: Path, timeout_s: float = 30) -> dict[str, object]:
 if __name__ == "__main__":
     found = _wait_for_secret(Path(os.environ["LAB_STATE"]) / "server" / "session.json")
     # The port that the host publishes is the host's to know; by default it is the same.
-    print(url(int(str(found["port"])), str(found["token"])))
+    print(url(int(str(found["port"])), str(found["token"]), str(found["page"])))

@@ -22,7 +22,7 @@ from lab.errors import LabError
 from lab.paths import ROOT, state
 from lab.process import start_background
 
-_FIELDS = {"token", "port", "pid", "started", "work", "device", "runtime"}
+_FIELDS = {"token", "port", "pid", "started", "work", "device", "runtime", "page"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Background:
     device: str
     started_utc: str
     runtime: str
+    page: str
 
 
 def folder() -> Path:
@@ -89,6 +90,7 @@ def _describe(secret: dict[str, Any]) -> Background:
     return Background(
         pid=secret["pid"], port=secret["port"], token=secret["token"], work=secret["work"],
         device=secret["device"], started_utc=started, runtime=secret["runtime"],
+        page=secret["page"],
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from lab.course import updating
 from lab.engines import apptainer
 from lab.engines.choose import Choice, check_words, choose
 from lab.engines.docker import compose_environment, compose_up_arguments, serve_arguments
@@ -57,6 +58,8 @@ def start(wish: Wish, say: Say) -> Session:
             check_port(wish.port)  # before minutes are spent on an image
         started = time.monotonic()
         request = request_for(choice, wish, _START, work, say, dry_run=False)
+        spoken = updating.spoken_in(work, os.environ)
+        request = dataclasses.replace(request, environment=(("LAB_LANGUAGE", spoken),))
         try:
             if choice.engine == "host":
                 session = _start_background(choice, request, wish, say)

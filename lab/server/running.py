@@ -54,7 +54,7 @@ def of_background(found: background.Background | None) -> Session:
     if found is None:
         return Session(state="stopped")
     return Session(
-        state="running", url=address.url(found.port, found.token), engine="host",
+        state="running", url=address.url(found.port, found.token, found.page), engine="host",
         device=found.device, work=found.work, port=found.port, started_utc=found.started_utc,
         pid=found.pid, ssh=address.ssh_line(found.port),
     )  # fmt: skip
@@ -84,7 +84,8 @@ def of_container(found: container.Container | None) -> Session:
         return replace(base, state="unhealthy", note="its server wrote no address")
     return replace(
         base, state="unhealthy" if found.health == "unhealthy" else "running", note=None,
-        url=address.url(found.port, secret["token"]), ssh=address.ssh_line(found.port),
+        url=address.url(found.port, secret["token"], secret["page"]),
+        ssh=address.ssh_line(found.port),
     )  # fmt: skip
 
 

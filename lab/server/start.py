@@ -16,9 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from lab.course import shelf, updating
+from lab.course.formats import lighten
+from lab.errors import LabError
+from lab.language import Language
 from lab.memory import cgroup_limits
-from lab.server.jupyter import jupyter_settings
+from lab.server.jupyter import jupyter_settings, settings_in
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,18 +33,26 @@ def main(argv: list[str] | None = None) -> int:
     if problem := unusable(root):
         print(problem, file=sys.stderr)
         return 2
+    try:
+        language = updating.spoken_in(root, os.environ)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 2
     token = secrets.token_urlsafe(32)
     runtime = _private_folder()
     _prepare_environment(runtime, options.state)
+    os.environ["LAB_LANGUAGE"] = language  # the kernels' too
     secret = {
         "token": token, "port": options.port, "pid": os.getpid(), "started": time.time(),
         "work": str(root), "device": options.device, "runtime": str(runtime),
+        "page": first_page(root, language),
     }  # fmt: skip
     write_private(options.state / "session.json", json.dumps(secret))
     try:
         settings = jupyter_settings(
             root=root, ip=options.ip, port=options.port, token=token, memory_bytes=memory_bytes(),
-            shell=os.environ.get("SHELL") or "bash",
+            shell=os.environ.get("SHELL") or "bash", page=str(secret["page"]),
+            settings=settings_in(language, options.state / "settings"),
         )  # fmt: skip
         return _serve(settings)
     finally:
@@ -74,6 +87,25 @@ def unusable(root: Path) -> str:
             f"  why:  it belongs to user {root.stat().st_uid}\n"
             "  next: start the lab with `./inv lab`, or name the user: LAB_USER=$(id -u):$(id -g)"
         )
+
+
+def first_page(root: Path, language: Language) -> str:
+    """Put the course into a folder that never had it, and say what JupyterLab opens.
+
+    That is the first notebook, until the student has a layout of their own, which comes again.
+    """
+    lighten()
+    try:
+        if not updating.has_course(root, language):
+            updating.place(root, language, print)
+        if any((root / ".lab" / "workspaces").glob("*")):
+            return "/lab"
+        found = sorted(shelf.find(root), key=lambda f: (f.edition.language != language,
+                                                       f.edition.key))  # fmt: skip
+    except (OSError, LabError) as error:  # a full disk keeps nobody from what is there
+        print(f"the course could not be put into {root}: {error}", file=sys.stderr)
+        return "/lab"
+    return f"/lab/tree/{quote(str(found[0].path.relative_to(root)))}" if found else "/lab"
 
 
 def memory_bytes(root: Path = Path("/")) -> int:
@@ -125,12 +157,7 @@ def _teach_kernels(folder: Path) -> None:
 
 
 def _serve(settings: dict[str, dict[str, Any]]) -> int:
-    # Building its grammar takes this package 1.1 s of the 1.6 s that JupyterLab's import takes,
-    # for one check (of internationalized addresses in JSON) that no schema of the server asks for.
-    # jsonschema goes
-    # without it where it is not installed; None makes it look so, in this process alone.
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-
+    lighten()
     from jupyterlab.labapp import LabApp
     from traitlets.config import Config
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from lab.course.exercise import LANGUAGES, Exercise, exercises
+from lab.course.exercise import Exercise, exercises
 from lab.course.judging import judge
+from lab.language import LANGUAGES
 
 _ALL = list(exercises().values())
 _MISTAKES = [(e, m) for e in _ALL for m in e.mistakes]

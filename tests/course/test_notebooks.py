@@ -7,8 +7,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from lab.course.exercise import LANGUAGES, Language, exercises
+from lab.course.exercise import exercises
 from lab.course.source import Source, build, sources
+from lab.language import LANGUAGES, Language
 
 _VARIES = "varies"  # tag of a cell whose output depends on the machine or the moment
 

@@ -1,0 +1,173 @@
+"""What `inv course` does: put notebooks into a folder, update them, undo that, tell progress."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from lab.course import updating
+from lab.course.exercise import exercises
+from lab.course.formats import lighten
+from lab.course.progress import FOLDER, progress_of
+from lab.errors import LabError
+from lab.language import Language, parse_language
+from lab.paths import in_image, state, work_default
+from lab.records.course import CourseProgress, CourseReport
+from lab.render.course import course_text, progress_text
+from lab.server import address, running
+from lab.server.work import prepare_work
+
+Say = Callable[[str], None]
+Action = Literal["place", "update", "undo", "progress"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a person asked for.
+
+    Args:
+        action: what to do.
+        folder: the student's.
+        language: of the prose; None: what the folder has, else the terminal's.
+        terminal: the terminal's language.
+        teacher: copies with the solutions.
+        students: a folder that holds a folder for each student; None: one student's progress.
+    """
+
+    action: Action
+    folder: Path
+    language: Language | None
+    terminal: Language = "en"
+    teacher: bool = False
+    students: Path | None = None
+
+
+def parse_order(
+    *, update: bool, undo: bool, progress: bool, teacher: bool, work: Path | None,
+    students: Path | None, language: str, variables: Mapping[str, str],
+) -> Order:  # fmt: skip
+    """Read what was typed.
+
+    Raises:
+        LabError: something of it makes no sense.
+    """
+    actions = {"update": update, "undo": undo, "progress": progress}
+    asked = [name for name, on in actions.items() if on]
+    if len(asked) > 1:
+        raise LabError(
+            f"--{asked[0]} and --{asked[1]} exclude each other.",
+            why="each is a command of its own", next_step="run them one after the other",
+        )  # fmt: skip
+    if teacher and asked:
+        raise LabError(
+            f"--teacher and --{asked[0]} exclude each other.",
+            why="a teacher's copy is placed, and updated like any other notebook in its folder",
+            next_step="leave one of them out",
+        )
+    if students is not None and not progress:
+        raise LabError(
+            "--students is for --progress.", why="it names the folders of a whole class",
+            next_step=f"./inv course --progress --students {students}",
+        )  # fmt: skip
+    spoken = parse_language(language, variables)
+    named = language or variables.get("LAB_LANGUAGE")
+    return Order(
+        action=asked[0] if asked else "place",  # type: ignore[arg-type]
+        folder=work or work_default(), language=spoken if named else None, terminal=spoken,
+        teacher=teacher, students=students,
+    )  # fmt: skip
+
+
+def run(order: Order, publish: Callable[[msgspec.Struct, str], None], say: Say) -> None:
+    """Do it, and show what was done.
+
+    Raises:
+        LabError: it cannot be done.
+    """
+    lighten()
+    if order.action == "progress":
+        told = progress(order)
+        publish(told, progress_text(told))
+        return
+    folder = prepare_work(order.folder) if order.action == "place" else _existing(order.folder)
+    language = order.language or updating.language_of(folder) or order.terminal
+    if order.action == "place":
+        changes = updating.place(folder, language, say, teacher=order.teacher)
+    elif order.action == "update":
+        changes = updating.update(folder, language, say, open_files(folder))
+    else:
+        changes = updating.undo(folder, say, open_files(folder))
+    report = CourseReport(action=order.action, folder=str(folder), notebooks=changes)
+    publish(report, course_text(report))
+
+
+def offer(folder: Path, say: Say) -> None:
+    """Say that the course has a newer version than a folder, where that is so; changes nothing."""
+    newer = updating.offered(folder)
+    if newer:
+        names = ", ".join(path.name for path in newer)
+        say(f"the course has a newer version of {names}: ./inv course --update keeps your work")
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise LabError(
+            f"There is no folder {folder}.", why="the course's notebooks are looked for in it",
+            next_step="name the student's folder: --work FOLDER",
+        )  # fmt: skip
+    return folder
+
+
+def progress(order: Order) -> CourseProgress:
+    """The progress of one student, or of each folder of a class.
+
+    Raises:
+        LabError: there is no such folder.
+    """
+    numbers = list(exercises())
+    if order.students is None:
+        return CourseProgress(students=[progress_of(_existing(order.folder), numbers)])
+    folders = [f for f in sorted(_existing(order.students).iterdir()) if (f / FOLDER).is_dir()]
+    return CourseProgress(students=[progress_of(folder, numbers) for folder in folders])
+
+
+def open_files(folder: Path) -> Callable[[Path], bool]:
+    """Tells whether a notebook is open in the lab that runs.
+
+    Args:
+        folder: the student's, which that lab may serve or not.
+    """
+    paths = _open_paths(folder)
+    return lambda path: os.path.realpath(path) in paths
+
+
+def _open_paths(folder: Path) -> set[str]:
+    """Notebooks with a session in the lab of this clone, or in the image that we are in."""
+    port, token, work = _server(folder)
+    if port is None:
+        return set()
+    sessions = address.sessions(port, token)
+    return {os.path.realpath(Path(work) / path) for path in sessions}
+
+
+def _server(folder: Path) -> tuple[int | None, str, str]:
+    """Port, token and folder of the lab that runs; no port where none does."""
+    if in_image():
+        try:
+            secret = json.loads((state() / "server" / "session.json").read_text(encoding="utf-8"))
+            return int(secret["port"]), str(secret["token"]), str(secret["work"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, "", ""
+    try:
+        session = running.status()
+    except LabError:  # its engine does not answer: then nobody reaches its pages either
+        return None, "", ""
+    if session.url is None or session.port is None or session.work is None:
+        return None, "", ""
+    return session.port, session.url.rpartition("=")[2], session.work
