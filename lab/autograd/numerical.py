@@ -8,7 +8,7 @@ shrink until that error is small, past kinks nearby, and grow where noise is wha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lab.autograd.inputs import Tensor
@@ -23,6 +23,8 @@ _GOAL = 1e-9
 _GOAL_VALUE = 5e-12
 # From here on the fourth power of a step is mostly less than rounding.
 _SMALL = 7
+# Larger steps agree on a slope where their error is less than this share of it.
+_AGREE = 0.02
 # What jumps about by this share of its whole change, however small the step, has no slope.
 _ROUGH = 1e-4
 
@@ -142,6 +144,28 @@ class _Ladder:
                 noise = torch.fmax(noise, before / share)
         return (0.5 * noise + size) / h
 
+    def forget(self, ks: Iterable[int]) -> None:
+        """Drop steps that were taken along some directions alone: noise is told by the others."""
+        for k in ks:
+            for kept in (self.odd, self.even, self.size, self._noises):
+                kept.pop(k, None)
+
+    def is_staircase(self, step: Tensor, large: int) -> Tensor:
+        """Which values stand still a large step away to either side as well, under a step that
+        moved nothing here.
+
+        Args:
+            step: the power of that step for each value, shape (d, m).
+            large: the power of the large one.
+        """
+        import torch
+
+        far = 4.0**-large * self.u
+        near = 4.0 ** -step.amax(1, keepdim=True) * self.u
+        points = [self.x + far, self.x + far + near, self.x - far, self.x - far + near]
+        up, above, down, below = self.function(torch.cat(points)).reshape(4, *self.y.shape)
+        return (up == above) & (up != self.y) & (down == below) & (down != self.y)
+
     def last_noise(self) -> Tensor:
         """The noise at the smallest step along each direction, shape (d, m)."""
         import torch
@@ -238,6 +262,35 @@ class _Best:
         self.known = self._good()
         return helped
 
+    def flat(self) -> Tensor:
+        """Which values do not change at all at the step taken, though they do at the widest: a
+        function that is flat here, or one whose values come in coarse steps."""
+        import torch
+
+        odd, even = self.ladder.odd, self.ladder.even
+        still = torch.zeros_like(self.known)
+        for k in odd:
+            still = still | ((self.step == k) & (odd[k] == 0) & (even[k] == 0))
+        return still & (odd[min(odd)] != 0)
+
+    def rise_from_flats(self, flat: Tensor) -> None:
+        """Take the estimate of larger steps where these agree on a slope.
+
+        1 - sigmoid(28) has three digits: within a step of 1e-5 nothing changes, and the slope of
+        nothing is no slope. Where a kink lies between, larger steps do not agree.
+        """
+        import torch
+
+        for k in sorted(self.ladder.odd):
+            if k - 2 not in self.ladder.odd:
+                continue
+            value, error, _, _ = (part[0] for part in self.ladder.estimate((k,), self.eps))
+            agree = flat & (error <= _AGREE * value.abs())
+            better = agree & ((self.parts[0] == 0) | (error < self.parts[1]))
+            self.parts[0] = torch.where(better, value, self.parts[0])
+            self.parts[1] = torch.where(better, error, self.parts[1])
+            self.step = torch.where(better, torch.full_like(self.step, k), self.step)
+
     def _good(self) -> Tensor:
         """Which are certain enough, shape (d, m)."""
         import torch
@@ -293,6 +346,15 @@ def along(
         for k in range(first[0] - 1, -1, -1):
             ladder.take((k,), rough)
             best.take_in((k + 2,))
+    flat = best.flat()
+    if bool(flat.any()):
+        flat = flat & ladder.is_staircase(best.step, first[0])
+    if bool(flat.any()):
+        larger = range(min(ladder.odd) - 1, -1, -1)
+        for k in larger:
+            ladder.take((k,), flat.any(1))
+        best.rise_from_flats(flat)
+        ladder.forget(larger)
     value, error, kink, kink_error = best.parts
     noise = ladder.last_noise()
     error = torch.maximum(error, 0.5 * ladder.most_noise() * 4.0**best.step)

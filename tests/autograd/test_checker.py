@@ -331,3 +331,15 @@ def test_slow_function_is_refused_after_one_call() -> None:
 def test_wrong_arguments_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(LabError):
         check(torch.sin, randn(3), **bad)
+
+
+@pytest.mark.parametrize("logit", [7.0, 20.0])
+def test_values_in_coarse_steps_are_no_false_alarm(logit: float) -> None:
+    """1 - sigmoid(28) has three digits: within small steps nothing changes, and that is no slope."""
+
+    def loss(w: torch.Tensor) -> torch.Tensor:
+        return -torch.log(1 - torch.sigmoid(logit * w)).sum()
+
+    w = torch.ones(2, dtype=torch.float64)
+    assert check(loss, w).ok
+    assert not check((loss, lambda w: -logit * torch.sigmoid(logit * w)), w).ok
