@@ -1,4 +1,4 @@
-"""Random notebooks, and the edits that students and teachers make to them; what a merge must keep."""
+"""Random notebooks, the edits that students and teachers make to them, and what must be kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,23 @@ from typing import Any, NamedTuple
 
 from nbformat import v4
 
-_WORDS = (
-    ["loss", "weight", "gradient", "tensor", "sigma", "step", "batch", "label", "data", "sum", "mean", "exp", "log", "view", "size"]
-)
+_WORDS = [
+    "loss",
+    "weight",
+    "gradient",
+    "tensor",
+    "sigma",
+    "step",
+    "batch",
+    "label",
+    "data",
+    "sum",
+    "mean",
+    "exp",
+    "log",
+    "view",
+    "size",
+]
 
 
 class Case(NamedTuple):

@@ -95,7 +95,7 @@ def run(order: Order, publish: Callable[[msgspec.Struct, str], None], say: Say) 
         told = progress(order)
         publish(told, progress_text(told))
         return
-    folder = prepare_work(order.folder) if order.action == "place" else _existing(order.folder)
+    folder = prepare_work(order.folder if order.action == "place" else _existing(order.folder))
     language = order.language or updating.language_of(folder) or order.terminal
     if order.action == "place":
         changes = updating.place(folder, language, say, teacher=order.teacher)

@@ -26,6 +26,15 @@ def _answers(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
 
 
+def _spells() -> bool:
+    if shutil.which("hunspell") is None:
+        return False
+    known = subprocess.run(
+        ["hunspell", "-D"], capture_output=True, text=True, check=False, input=""
+    )
+    return all(f"/{name}\n" in known.stderr for name in ("es_ES", "en_GB"))
+
+
 # A test that carries one of these marks runs where the machine has what it needs.
 NEEDS = {
     "container": ("a container engine that answers", lambda: _answers("docker", "info")),
@@ -34,6 +43,7 @@ NEEDS = {
     "gpu": ("an NVIDIA GPU", lambda: _answers("nvidia-smi", "-L")),
     "root": ("root", lambda: os.geteuid() == 0),
     "driver": ("gcc and Debian's libcjson-dev", has_compiler),
+    "spelling": ("Debian's hunspell, hunspell-es and hunspell-en-gb", _spells),
     "terminal": ("tmux", lambda: shutil.which("tmux") is not None),
 }
 # Nobody can give CI a GPU; anything else that it lacks is a fault of CI.

@@ -31,6 +31,7 @@ TASKS = {
     "gpu",
     "autograd",
     "graph",
+    "course",
     "test",
     "lint",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -75,6 +76,22 @@ def _is_notebook(read: Any) -> bool:
 ANY = Stamp(-1, -1, -1)
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder and those above it, for whoever owns the one that they are made in."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        _give(made, made.parent)
+    return path
+
+
+def _give(path: Path, like: Path) -> None:
+    """Where root works in a student's folder, what it makes is the student's."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def write_whole(path: Path, data: bytes, *, was: Stamp | None = ANY) -> None:
     """Write a file so that it is the old one or the new one at every moment, also after a crash.
 
@@ -91,12 +108,14 @@ def write_whole(path: Path, data: bytes, *, was: Stamp | None = ANY) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666
     try:
-        beside.unlink(missing_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
+            left.unlink(missing_ok=True)  # of a run that was killed
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        _give(beside, path if path.exists() else path.parent)
         if was is not ANY and stamp(path) != was:
             raise ChangedMeanwhile
         beside.replace(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from lab.course.cells import Notebook
-from lab.course.formats import decode, encode, write_whole
+from lab.course.formats import decode, encode, make_folder, write_whole
 from lab.course.progress import FOLDER
 from lab.course.shelf import Edition
 from lab.records.course import Kept, KeptFile
@@ -36,7 +36,7 @@ def _version_file(folder: Path, edition: Edition, version: str) -> Path:
 def keep_version(folder: Path, edition: Edition, notebook: Notebook) -> None:
     """Keep what a student is given: the next update compares with it."""
     path = _version_file(folder, edition, edition.version)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     data = encode(notebook)
     if not path.exists() or path.read_bytes() != data:
         write_whole(path, data)
@@ -63,13 +63,11 @@ def was_given(folder: Path, edition: Edition) -> bool:
 
 def begin_backup(folder: Path, moment: str) -> Path:
     """A folder for the state before one update; a second one of the same second has a number."""
-    backups = folder / FOLDER / "backups"
-    backups.mkdir(parents=True, exist_ok=True)
+    backups = make_folder(folder / FOLDER / "backups")
     number, place = 2, backups / moment
     while place.exists():
         number, place = number + 1, backups / f"{moment}-{number}"
-    place.mkdir()
-    return place
+    return make_folder(place)
 
 
 def note_file(

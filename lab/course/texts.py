@@ -11,11 +11,12 @@ _TEXTS = Path(__file__).with_name("texts")
 
 
 @cache
-def _texts(language: str) -> dict[str, str]:
+def texts(language: str) -> dict[str, str]:
+    """All texts of a language, by their names."""
     with (_TEXTS / f"{language}.toml").open("rb") as file:
         return tomllib.load(file)
 
 
 def phrase(key: str, language: str, /, **seen: Any) -> str:
     """A text, with what was seen filled in."""
-    return _texts(language)[key].format(**seen)
+    return texts(language)[key].format(**seen)

@@ -12,7 +12,16 @@ import msgspec
 
 from lab.course import keeping, shelf
 from lab.course.cells import Notebook, normal
-from lab.course.formats import ChangedMeanwhile, Stamp, decode, encode, salvage, stamp, write_whole
+from lab.course.formats import (
+    ChangedMeanwhile,
+    Stamp,
+    decode,
+    encode,
+    make_folder,
+    salvage,
+    stamp,
+    write_whole,
+)
 from lab.course.merging import Merged, merge
 from lab.course.progress import FOLDER
 from lab.course.shelf import Edition, Found
@@ -114,6 +123,7 @@ def spoken_in(folder: Path, variables: Mapping[str, str]) -> Language:
 
 
 def _turn(folder: Path, say: Say) -> contextlib.AbstractContextManager[int]:
+    make_folder(folder / FOLDER)
     waiting = "another command is changing the course in this folder; waiting for it ..."
     return turn(folder / FOLDER / "lock", waiting, say)
 

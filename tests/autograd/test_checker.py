@@ -335,7 +335,7 @@ def test_wrong_arguments_are_refused(bad: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("logit", [7.0, 20.0])
 def test_values_in_coarse_steps_are_no_false_alarm(logit: float) -> None:
-    """1 - sigmoid(28) has three digits: within small steps nothing changes, and that is no slope."""
+    """1 - sigmoid(28) has three digits: nothing changes within small steps, which is no slope."""
 
     def loss(w: torch.Tensor) -> torch.Tensor:
         return -torch.log(1 - torch.sigmoid(logit * w)).sum()

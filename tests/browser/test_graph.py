@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from lab.graph import trace
 from lab.graph.example import logistic_regression
 from lab.render.graph.page import graph_page
-from tests.browser.notebook import notebook
+from tests.browser.notebook import notebook, open_file
 from tests.conftest import CommandLine
 
 pytestmark = [pytest.mark.browser]
@@ -86,11 +86,12 @@ def test_notebook_draws_a_graph_and_checks_a_gradient(
     inv: CommandLine, page: Page, tmp_path: Path
 ) -> None:
     (tmp_path / "grafo.ipynb").write_text(notebook(NOTEBOOK))
-    started = inv("lab", "--engine", "docker", "--work", str(tmp_path), "--json")
+    started = inv(
+        "lab", "--engine", "docker", "--work", str(tmp_path), "--json", LAB_LANGUAGE="es"
+    )  # fmt: skip
     assert started.code == 0, started.err
-    page.goto(str(started.json()["url"]))
-    page.locator(".jp-DirListing-item", has_text="grafo.ipynb").dblclick(timeout=60_000)
-    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
+    open_file(page, started, "grafo.ipynb")
+    expect(page.get_by_text("Python 3 (ipykernel) |")).to_be_visible(timeout=120_000)
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
     drawn = page.locator(".lab-graph svg")

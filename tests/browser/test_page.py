@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.notebook import notebook
+from tests.browser.notebook import notebook, open_file
 from tests.conftest import CommandLine, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.container]
@@ -32,10 +32,8 @@ def test_notebook_opens_runs_and_shows_its_plot(
     (work / "Regresión.ipynb").write_text(notebook(PLOT))
     started = inv("lab", "--engine", "docker", "--work", str(work), "--json")
     assert started.code == 0, started.err
-    page.goto(str(started.json()["url"]))
+    open_file(page, started, "Regresión.ipynb")
     expect(page.locator("input[type=password]")).to_have_count(0)
-
-    page.locator(".jp-DirListing-item", has_text="Regresión.ipynb").dblclick(timeout=60_000)
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
@@ -53,5 +51,5 @@ def test_student_is_not_asked_about_news(inv: CommandLine, page: Page, tmp_path:
     """JupyterLab's question would be the first thing that a student sees."""
     started = inv("lab", "--engine", "docker", "--work", str(tmp_path), "--json")
     page.goto(str(started.json()["url"]))
-    expect(page.locator(".jp-LauncherCard").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".jp-Notebook").first).to_be_visible(timeout=60_000)
     expect(page.get_by_text("Would you like to receive official Jupyter news?")).to_have_count(0)

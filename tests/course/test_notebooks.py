@@ -25,11 +25,11 @@ def execute(notebook: Any, folder: Path) -> Any:
         **os.environ, "IPYTHONDIR": str(folder / "ipython"), "LAB_LANGUAGE": "es",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }  # fmt: skip
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}})
-    with client.setup_kernel(env=environment, cwd=str(folder)):
-        client.reset_execution_trackers() if hasattr(client, "reset_execution_trackers") else None
-        for number, cell in enumerate(notebook.cells):
-            client.execute_cell(cell, number)
+    client = NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(folder)}},
+        coalesce_streams=True,  # on a busy machine one cell's words come in several pieces
+    )  # fmt: skip
+    client.execute(env=environment)
     nbformat.validate(notebook)
     return notebook
 

@@ -156,6 +156,7 @@ def test_compose_environment_names_every_value() -> None:
         "LAB_GPU": "nvidia.com/gpu=1",
         "LAB_SHM": "1073741824",
         "LAB_MEMORY": "8589934592",
+        "LAB_LANGUAGE": "",
     }
 
 

@@ -1,0 +1,362 @@
+"""The course in a student's folder: placed, updated, taken back; and each way in which it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from lab.course import formats, updating
+from lab.errors import LabError
+from tests.conftest import ROOT
+from tests.course.shelves import (
+    Course,
+    copy,
+    edit,
+    files,
+    place,
+    read,
+    sources_of,
+    states,
+    undo,
+    update,
+)
+from tests.disks import fill, mounted
+
+
+@pytest.fixture
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
+    return Course(tmp_path / "sources", monkeypatch)
+
+
+@pytest.fixture
+def student(tmp_path: Path, course: Course) -> Path:
+    folder = tmp_path / "student"
+    place(folder)
+    return folder
+
+
+def test_notebooks_are_placed_under_their_headings_names(tmp_path: Path, course: Course) -> None:
+    for language, names in (("en", {"1-one", "2-two"}), ("es", {"1-uno", "2-dos"})):
+        changes = place(tmp_path / language, language)
+        assert states(changes) == {f"{name}.ipynb": "placed" for name in names}
+        for name in names:
+            nbformat.validate(nbformat.read(tmp_path / language / f"{name}.ipynb", as_version=4))
+
+
+def test_placing_again_touches_nothing(student: Path) -> None:
+    edit(student / "1-one.ipynb", "first", "mine")
+    before = files(student)
+    assert set(states(place(student)).values()) == {"present"}
+    assert files(student) == before
+
+
+def test_placing_brings_back_what_was_deleted(student: Path) -> None:
+    (student / "1-one.ipynb").unlink()
+    assert states(place(student)) == {"1-one.ipynb": "placed", "2-two.ipynb": "present"}
+
+
+def test_file_that_has_the_name_already_is_left_alone(tmp_path: Path, course: Course) -> None:
+    folder = tmp_path / "student"
+    folder.mkdir()
+    (folder / "1-one.ipynb").write_text("my own")
+    place(folder)
+    assert (folder / "1-one.ipynb").read_text() == "my own"
+
+
+def test_teachers_copy_has_the_solutions_and_another_name(student: Path) -> None:
+    changes = place(student, teacher=True)
+    assert set(states(changes)) == {"1-one-teacher.ipynb", "2-two-teacher.ipynb"}
+    assert "answer = 42" in sources_of(student / "1-one-teacher.ipynb")
+    assert "answer = ..." in sources_of(student / "1-one.ipynb")
+
+
+def test_update_merges_and_keeps_the_state_before(student: Path, course: Course) -> None:
+    edit(student / "1-one.ipynb", "exercise-1-1-answer", "answer = 7", "7\n")
+    before = (student / "1-one.ipynb").read_bytes()
+    course.change("1-one", "x = 1", "x = 2")
+    changes = update(student)
+    assert states(changes) == {"1-one.ipynb": "updated", "2-two.ipynb": "current"}
+    assert sources_of(student / "1-one.ipynb") == ["# 1. One", "x = 2", "answer = 7"]
+    assert changes[0].reports == []
+    assert changes[0].backup is not None
+    kept = [p.read_bytes() for p in (student / changes[0].backup).glob("*before*")]
+    assert kept == [before]
+
+
+def test_update_to_what_is_there_already_changes_nothing(student: Path) -> None:
+    before = files(student)
+    assert set(states(update(student)).values()) == {"current"}
+    assert files(student) == before
+
+
+def test_conflict_is_reported_and_in_the_notebook(student: Path, course: Course) -> None:
+    edit(student / "1-one.ipynb", "first", "mine")
+    course.change("1-one", "x = 1", "x = 2")
+    (change, _) = update(student)
+    assert [report.kind for report in change.reports] == ["both"]
+    told = sources_of(student / "1-one.ipynb")
+    assert told[1] == "mine"
+    assert "You and the course changed this cell" in told[2]
+    assert told[3] == "x = 2"
+
+
+def test_renamed_and_moved_notebook_is_updated_where_it_is(student: Path, course: Course) -> None:
+    (student / "homework").mkdir()
+    (student / "1-one.ipynb").rename(student / "homework" / "my copy.ipynb")
+    course.change("1-one", "x = 1", "x = 2")
+    assert states(update(student))["homework/my copy.ipynb"] == "updated"
+    assert not (student / "1-one.ipynb").exists()
+
+
+def test_copy_that_the_student_made_is_left_alone(student: Path, course: Course) -> None:
+    (student / "1-one-Copy1.ipynb").write_bytes((student / "1-one.ipynb").read_bytes())
+    course.change("1-one", "x = 1", "x = 2")
+    told = states(update(student))
+    assert (told["1-one.ipynb"], told["1-one-Copy1.ipynb"]) == ("updated", "copy")
+
+
+def test_deleted_notebook_stays_deleted_and_a_new_one_arrives(
+    student: Path, course: Course
+) -> None:
+    (student / "1-one.ipynb").unlink()
+    third = (course.folder / "2-two.md").read_text().replace("2. Two", "3. Three")
+    course.write("3-three", third)
+    assert states(update(student)) == {
+        "2-two.ipynb": "current", "1-one": "deleted", "3-three.ipynb": "placed",
+    }  # fmt: skip
+
+
+def test_notebook_that_left_the_course_is_the_students(student: Path, course: Course) -> None:
+    course.drop("2-two")
+    before = files(student)
+    assert states(update(student))["2-two.ipynb"] == "retired"
+    assert files(student) == before
+
+
+def test_open_notebook_is_left_alone_and_said(student: Path, course: Course) -> None:
+    course.change("1-one", "x = 1", "x = 2")
+    course.change("2-two", "x = 1", "x = 2")
+    before = (student / "1-one.ipynb").read_bytes()
+    told = states(update(student, "1-one.ipynb"))
+    assert told == {"1-one.ipynb": "open", "2-two.ipynb": "updated"}
+    assert (student / "1-one.ipynb").read_bytes() == before
+
+
+def test_file_saved_while_it_is_merged_is_merged_again(
+    student: Path, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course.change("1-one", "x = 1", "x = 2")
+    real, saves = formats.stamp, []
+
+    def save_once(path: Path) -> formats.Stamp | None:
+        """The student saves between the reading and the writing."""
+        if not saves and path.name == "1-one.ipynb" and list(path.parent.glob(".*.new")):
+            saves.append(edit(path, "exercise-1-1-answer", "saved meanwhile"))
+        return real(path)
+
+    monkeypatch.setattr(formats, "stamp", save_once)
+    assert states(update(student))["1-one.ipynb"] == "updated"
+    assert saves
+    assert sources_of(student / "1-one.ipynb")[1:] == ["x = 2", "saved meanwhile"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40, 300, 450, 560])
+def test_notebook_cut_short_is_recovered_and_the_file_kept(
+    student: Path, course: Course, cut: int
+) -> None:
+    path = student / "1-one.ipynb"
+    edit(path, "first", "mine", "7\n")
+    broken = path.read_bytes()[:cut]
+    path.write_bytes(broken)
+    (change, _) = update(student)
+    assert change.state == "recovered"
+    assert change.reports[0].kind == "broken"
+    assert (student / "1-one.broken.txt").read_bytes() == broken
+    nbformat.validate(nbformat.read(path, as_version=4))
+    told = sources_of(path)
+    assert "answer = ..." in told
+    assert told[0] == "# 1. One"
+    assert ("mine" in told) == (b'"mine"}' in broken)
+
+
+def test_damage_in_the_middle_costs_that_cell_alone(student: Path, course: Course) -> None:
+    path = student / "1-one.ipynb"
+    edit(path, "first", "mine", "7\n")
+    edit(path, "exercise-1-1-answer", "answer = 7")
+    text = path.read_text().replace('"# 1. One"', '"# 1. One')
+    path.write_text(text)
+    assert states(update(student))["1-one.ipynb"] == "recovered"
+    assert sources_of(path) == ["# 1. One", "mine", "answer = 7"]
+    assert read(path)["cells"][1]["outputs"][0]["text"] == ["7\n"]
+
+
+def test_versions_that_were_thrown_away_cost_no_work(student: Path, course: Course) -> None:
+    edit(student / "1-one.ipynb", "first", "mine")
+    for version in (student / ".lab-course" / "versions").iterdir():
+        version.unlink()
+    course.change("1-one", "x = 1", "x = 2")
+    update(student)
+    told = sources_of(student / "1-one.ipynb")
+    assert "mine" in told
+    assert "x = 2" in told
+
+
+def test_undo_brings_the_very_bytes_back(student: Path, course: Course) -> None:
+    edit(student / "1-one.ipynb", "first", "mine")
+    before = files(student)
+    course.change("1-one", "x = 1", "x = 2")
+    course.change("2-two", "x = 1", "x = 2")
+    update(student)
+    assert set(states(undo(student)).values()) == {"restored"}
+    assert files(student) == before
+    with pytest.raises(LabError, match="no update to take back"):
+        undo(student)
+    assert states(update(student)) == {"1-one.ipynb": "updated", "2-two.ipynb": "updated"}
+
+
+def test_undo_keeps_what_was_done_since(student: Path, course: Course) -> None:
+    course.change("1-one", "x = 1", "x = 2")
+    update(student)
+    edit(student / "1-one.ipynb", "exercise-1-1-answer", "done since", "7\n")
+    undo(student)
+    assert sources_of(student / "1-one.ipynb") == ["# 1. One", "x = 1", "done since"]
+
+
+def test_undo_takes_a_new_notebook_away_unless_it_was_worked_in(
+    student: Path, course: Course
+) -> None:
+    for name in ("3-three", "4-four"):
+        course.write(name, (course.folder / "2-two.md").read_text().replace("2. Two", name))
+    update(student)
+    (worked,) = student.glob("4*.ipynb")
+    edit(worked, "first", "mine")
+    told = states(undo(student))
+    assert told[worked.name] == "kept"
+    assert worked.exists()
+    assert not list(student.glob("3*.ipynb"))
+
+
+def test_undo_of_an_open_notebook_is_refused(student: Path, course: Course) -> None:
+    course.change("1-one", "x = 1", "x = 2")
+    update(student)
+    before = files(student)
+    with pytest.raises(LabError, match="open in the lab"):
+        undo(student, "1-one.ipynb")
+    assert files(student) == before
+
+
+def test_update_of_a_folder_without_the_course_is_refused(tmp_path: Path, course: Course) -> None:
+    with pytest.raises(LabError, match="no notebook of the course"):
+        update(tmp_path)
+
+
+def test_newer_version_is_offered_and_nothing_is_done(student: Path, course: Course) -> None:
+    assert updating.offered(student) == []
+    course.change("1-one", "x = 1", "x = 2")
+    before = files(student)
+    assert [path.name for path in updating.offered(student)] == ["1-one.ipynb"]
+    assert files(student) == before
+
+
+# --- faults ---------------------------------------------------------------------------------------
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lab.course import formats, source, updating
+source.SOURCES = Path(sys.argv[1])
+formats.lighten()
+left, real = int(sys.argv[3]), os.fsync
+def fsync(descriptor):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(descriptor)
+os.fsync = fsync
+updating.update(Path(sys.argv[2]), "en", print, lambda path: False)
+"""
+
+
+def test_killed_at_any_step_every_notebook_is_the_old_one_or_the_new_one(
+    student: Path, course: Course, tmp_path: Path
+) -> None:
+    """kill -9 before each write that reaches the disk; the next update then does the rest."""
+    edit(student / "1-one.ipynb", "first", "mine")
+    for name in ("1-one", "2-two"):
+        course.change(name, "x = 1", "x = 2")
+    old, whole = files(student), copy(student, tmp_path / "whole")
+    update(whole)
+    new = files(whole)
+    for step in range(100):
+        folder = copy(student, tmp_path / f"killed-{step}")
+        words = [sys.executable, "-c", _KILLED, str(course.folder), str(folder), str(step)]
+        done = subprocess.run(
+            words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
+        )
+        now = files(folder)
+        for name in old:
+            assert now[name] in (old[name], new[name]), (step, name)
+        if done.returncode != -signal.SIGKILL:
+            assert done.returncode == 0, done.stderr
+            break
+        update(folder)
+        assert files(folder) == new
+    assert step > 8
+
+
+@pytest.mark.root
+def test_full_disk_leaves_every_notebook_the_old_one(course: Course, tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "4m") as folder:
+        place(folder)
+        edit(folder / "1-one.ipynb", "first", "mine")
+        for name in ("1-one", "2-two"):
+            course.change(name, "x = 1", "x = 2")
+        filler = fill(folder)
+        before = {n: d for n, d in files(folder).items() if n != "filler"}
+        with pytest.raises(OSError, match="No space left"):
+            update(folder)
+        assert {n: d for n, d in files(folder).items() if n != "filler"} == before
+        filler.unlink()
+        assert set(states(update(folder)).values()) == {"updated"}
+        assert "mine" in sources_of(folder / "1-one.ipynb")
+
+
+def test_folder_that_cannot_be_written_is_said(student: Path, course: Course) -> None:
+    """A link to a device in the place of the course's own folder."""
+    course.change("1-one", "x = 1", "x = 2")
+    versions = student / ".lab-course" / "versions"
+    for version in versions.iterdir():
+        version.unlink()
+    versions.rmdir()
+    versions.write_text("a file")
+    before = files(student)
+    with pytest.raises(OSError, match=r"exists|directory"):
+        update(student)
+    assert files(student) == before
+
+
+def test_progress_and_marks_survive_a_round_trip_through_json(student: Path) -> None:
+    marks = read(student / "1-one.ipynb")["metadata"]["lab"]
+    assert json.loads(json.dumps(marks)) == marks
+    assert marks["notebook"] == "1-one"
+    assert marks["language"] == "en"
+
+
+@pytest.mark.root
+def test_what_root_writes_in_a_students_folder_is_the_students(
+    course: Course, tmp_path: Path
+) -> None:
+    folder = tmp_path / "student"
+    folder.mkdir()
+    os.chown(folder, 4711, 4712)
+    place(folder)
+    course.change("1-one", "x = 1", "x = 2")
+    update(folder)
+    owners = {(p.stat().st_uid, p.stat().st_gid) for p in folder.rglob("*") if p.name != "lock"}
+    assert owners == {(4711, 4712)}
