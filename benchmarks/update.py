@@ -2,8 +2,8 @@
 
 Random notebooks with 1 to 8 random edits of each side (update_edits.py). Beside ours: git's merge
 of the two files by line, left with its conflict marks, and with `--ours` and `--union`, which leave
-none. A loss is silent where nothing is said of it and the file opens. Needs git. Run it in the lab's
-environment: `python benchmarks/update.py`; a minute. Ends with 1 where ours loses anything.
+none. A loss is silent where nothing is said of it and the file opens. Needs git. Run it in the
+lab's environment: `python benchmarks/update.py`; a minute. Ends with 1 where ours loses anything.
 """
 
 import subprocess

@@ -1,6 +1,5 @@
 """All notebooks, both languages, run from the first cell to the last: no error, no warning."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +9,9 @@ import pytest
 from lab.course.exercise import exercises
 from lab.course.source import Source, build, sources
 from lab.language import LANGUAGES, Language
+from tests.course.executing import complaints, execute
 
 _VARIES = "varies"  # tag of a cell whose output depends on the machine or the moment
-
-
-def execute(notebook: Any, folder: Path) -> Any:
-    """Run it as JupyterLab would, in a kernel that has the lab's extension."""
-    from nbclient import NotebookClient
-
-    startup = folder / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True, exist_ok=True)
-    (startup / "00-lab.py").write_text('get_ipython().run_line_magic("load_ext", "lab.notebook")\n')
-    environment = {
-        **os.environ, "IPYTHONDIR": str(folder / "ipython"), "LAB_LANGUAGE": "es",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }  # fmt: skip
-    client = NotebookClient(
-        notebook, timeout=120, resources={"metadata": {"path": str(folder)}},
-        coalesce_streams=True,  # on a busy machine one cell's words come in several pieces
-    )  # fmt: skip
-    client.execute(env=environment)
-    nbformat.validate(notebook)
-    return notebook
 
 
 def _outputs(cell: Any) -> list[Any]:
@@ -44,15 +24,6 @@ def _outputs(cell: Any) -> list[Any]:
     return shown
 
 
-def _complaints(notebook: Any) -> list[str]:
-    return [
-        output.get("text", "") or output.get("evalue", "")
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "error" or output.get("name") == "stderr"
-    ]
-
-
 @pytest.mark.notebook
 @pytest.mark.parametrize("source", sources(), ids=lambda s: s.key)
 def test_both_languages_run_clean_and_show_the_same(source: Source, tmp_path: Path) -> None:
@@ -61,7 +32,7 @@ def test_both_languages_run_clean_and_show_the_same(source: Source, tmp_path: Pa
         folder = tmp_path / language
         folder.mkdir()
         ran[language] = execute(build(source, language), folder)
-        assert _complaints(ran[language]) == []
+        assert complaints(ran[language]) == []
     code = {language: [c for c in ran[language].cells if c.cell_type == "code"] for language in ran}
     assert [c.source for c in code["es"]] == [c.source for c in code["en"]]
     for spanish, english in zip(code["es"], code["en"], strict=True):
@@ -73,7 +44,7 @@ def test_both_languages_run_clean_and_show_the_same(source: Source, tmp_path: Pa
 @pytest.mark.parametrize("source", sources(), ids=lambda s: s.key)
 def test_teachers_copy_answers_every_exercise_right(source: Source, tmp_path: Path) -> None:
     notebook = execute(build(source, "en", teacher=True), tmp_path)
-    assert _complaints(notebook) == []
+    assert complaints(notebook) == []
     chapter = source.key.split("-")[0]
     for number in (n for n in exercises() if n.split(".")[0] == chapter):
         cell = next(c for c in notebook.cells if f'check("{number}"' in c.source)
