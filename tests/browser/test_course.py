@@ -54,11 +54,11 @@ def test_student_opens_runs_answers_wrong_and_then_right(
     page.on("pageerror", lambda error: errors.append(str(error)))
     open_file(page, started, NOTEBOOK)
 
-    run = page.get_by_role("menuitem", name="Ejecutar", exact=True)
-    expect(run).to_be_visible(timeout=60_000)  # the language pack
+    for name in ("Archivo", "Editar", "Ver"):  # the language pack, which lacks some words
+        expect(page.get_by_role("menuitem", name=name, exact=True)).to_be_visible(timeout=60_000)
     expect(page.get_by_text("Python 3 (ipykernel) |")).to_be_visible(timeout=120_000)
-    run.click()
-    page.get_by_text("Ejecutar todas las celdas", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^(Run|Ejecutar)$")).click()
+    page.get_by_text(re.compile("^(Run All Cells|Ejecutar todas las celdas)$")).click()
 
     expect(page.locator(".lab-graph svg").first).to_be_visible(timeout=120_000)
     cell = page.locator(".jp-CodeCell", has=page.locator(".cm-content", has_text='"3.4"'))
@@ -69,9 +69,7 @@ def test_student_opens_runs_answers_wrong_and_then_right(
     expect(page.locator('[data-mime-type="application/vnd.jupyter.stderr"]')).to_have_count(0)
 
     answer(page, cell, WRONG)
-    expect(shown).to_contain_text("✗ 3.4", timeout=60_000)
-    hint = shown.inner_text()
-    assert "signo" in hint or "menos" in hint
+    expect(shown).to_contain_text("✗ 3.4 Da un número negativo", timeout=60_000)
     if picture := os.environ.get("LAB_COURSE_PICTURE"):  # how the README's picture is made
         cell.scroll_into_view_if_needed()
         page.screenshot(path=picture)
