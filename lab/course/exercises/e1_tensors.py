@@ -229,7 +229,7 @@ EXERCISES = (
                 answer=_labels_between,
                 hint=Hint(
                     es="Son números reales entre 0 y 1. Una etiqueta es un entero: ¿qué operación"
-                    " de sampleo da enteros?",
+                    " de muestreo da enteros?",
                     en="These are real numbers between 0 and 1. A label is an integer: which"
                     " sampling operation gives integers?",
                 ),
@@ -274,9 +274,9 @@ EXERCISES = (
                 answer=_accuracy_not_reduced,
                 hint=Hint(
                     es="Tienes un verdadero o falso por fila: falta reducirlos a un solo número."
-                    " Recuerda que `mean` no acepta booleanos.",
+                    " Ten en cuenta que `mean` no acepta booleanos.",
                     en="You have one true or false for each row: they still have to be reduced to"
-                    " one number. Remember that `mean` takes no booleans.",
+                    " one number. Note that `mean` takes no booleans.",
                 ),
             ),
         ),
@@ -324,7 +324,7 @@ EXERCISES = (
                     es="Tu resultado tiene un número por columna. `dim` es la dimensión que"
                     " desaparece: para un número por fila, ¿cuál debe desaparecer?",
                     en="Your result has one number for each column. `dim` is the dimension that"
-                    " goes away: for one number for each row, which one has to go?",
+                    " disappears: for one number in each row, which one has to?",
                 ),
             ),
         ),
@@ -407,7 +407,7 @@ EXERCISES = (
                     es="Sumaste b una vez por componente, d veces en total. En la fórmula está"
                     " fuera de la suma.",
                     en="You added b once for each component, d times in all. In the formula it"
-                    " is outside of the sum.",
+                    " is outside the sum.",
                 ),
             ),
             Mistake(

@@ -180,9 +180,9 @@ EXERCISES = (
                 name="square",
                 answer=_flop_square,
                 hint=Hint(
-                    es="Eso vale para matrices cuadradas de tamaño n. Aquí hay tres tamaños"
-                    " distintos, y los tres cuentan.",
-                    en="That holds for square matrices of size n. Here are three different sizes,"
+                    es="Eso vale para matrices cuadradas de tamaño n. Aquí hay tres tamaños,"
+                    " y los tres cuentan.",
+                    en="That holds for square matrices of size n. Here there are three sizes,"
                     " and all three count.",
                 ),
             ),
@@ -207,8 +207,8 @@ EXERCISES = (
                 hint=Hint(
                     es="Contaste las dos matrices que se leen. El resultado también pasa por la"
                     " memoria.",
-                    en="You counted the two matrices that are read. The result crosses the memory"
-                    " as well.",
+                    en="You counted the two matrices that are read. The result goes through"
+                    " memory as well.",
                 ),
             ),
             Mistake(
@@ -227,7 +227,7 @@ EXERCISES = (
                 hint=Hint(
                     es="Contaste una lectura por cada operación. Aquí se cuenta el mínimo: cada"
                     " número de una matriz se lee o se escribe una sola vez.",
-                    en="You counted a read for each operation. Here the least is counted: each"
+                    en="You counted a read for each operation. Here the minimum is counted: each"
                     " number of a matrix is read or written just once.",
                 ),
             ),
@@ -307,8 +307,8 @@ EXERCISES = (
                 hint=Hint(
                     es="La recta de la memoria crece sin fin. A la derecha del codo el techo es"
                     " otro.",
-                    en="The line of the memory grows without end. To the right of the ridge the"
-                    " roof is another.",
+                    en="The line of the memory grows without end. To the right of the ridge"
+                    " there is another roof.",
                 ),
             ),
         ),
@@ -322,7 +322,7 @@ EXERCISES = (
                 name="no_transfer",
                 answer=_speedup_no_transfer,
                 hint=Hint(
-                    es="Comparaste solo los cómputos. Para usar la GPU, los datos primero tienen"
+                    es="Comparaste solo las cuentas. Para usar la GPU, los datos primero tienen"
                     " que llegar a ella.",
                     en="You compared the computations alone. To use the GPU, the data have to get"
                     " there first.",
@@ -341,7 +341,8 @@ EXERCISES = (
                 answer=_speedup_difference,
                 hint=Hint(
                     es="Son los segundos que se ahorran. Se pide cuántas veces más rápido es.",
-                    en="These are the seconds saved. How many times as fast it is was asked for.",
+                    en="These are the seconds saved. What is asked for is how many"
+                    " times as fast it is.",
                 ),
             ),
             Mistake(

@@ -59,9 +59,9 @@ _SQUARES = Exercise(
             name="no_factor",
             answer=_without_the_two,
             hint=Hint(
-                es="Tu gradiente es exactamente la mitad. ¿Cuál es la derivada de r² con "
+                es="Tu gradiente es exactamente la mitad del correcto. ¿Cuál es la derivada de r² con "
                 "respecto a r?",
-                en="Your gradient is exactly half of it. What is the derivative of r² with "
+                en="Your gradient is exactly half the right one. What is the derivative of r² with "
                 "respect to r?",
             ),
         ),
@@ -72,7 +72,7 @@ _SQUARES = Exercise(
                 es="Apunta al revés. En el cuadrado da igual el orden de la resta, en la derivada "
                 "no: ¿qué signo lleva `w` dentro del paréntesis?",
                 en="It points the other way. The order of the subtraction makes no difference to "
-                "the square, but it does to the derivative: what sign does `w` have inside?",
+                "the square, but it does to the derivative: what sign does `w` have in the residual?",
             ),
         ),
         Mistake(
@@ -138,7 +138,7 @@ _ACCUMULATED = Exercise(
             answer=12.0,
             hint=Hint(
                 es="Falta el tercer `backward()`: es de otra función, pero de la misma variable.",
-                en="The third `backward()` is missing: it is of another function, but of the same "
+                en="The third `backward()` is missing: it is for another function, but the same "
                 "variable.",
             ),
         ),
@@ -203,8 +203,8 @@ _LABELS = Exercise(
             name="minus_one",
             answer=_signs,
             hint=Hint(
-                es="Tus clases son −1 y 1. La *cross-entropy* usa y y 1 - y: las clases son 0 y 1.",
-                en="Your classes are −1 and 1. The cross-entropy uses y and 1 - y: the "
+                es="Tus clases son −1 y 1. La entropía cruzada usa `y` y `1 - y`: las clases son 0 y 1.",
+                en="Your classes are −1 and 1. The cross-entropy uses `y` and `1 - y`: the "
                 "classes are 0 and 1.",
             ),
         ),
@@ -294,17 +294,17 @@ _CROSS_ENTROPY = Exercise(
             name="minus_on_one_term",
             answer=_minus_on_the_first_term,
             hint=Hint(
-                es="El signo menos sólo alcanza al primer término: las muestras de clase 0 "
+                es="El signo menos solo alcanza al primer término: las muestras de clase 0 "
                 "restan. ¿Dónde faltan paréntesis?",
-                en="The minus sign reaches the first term only: samples of class 0 are taken "
-                "away. Where are parentheses missing?",
+                en="The minus sign reaches the first term only: those of the samples of "
+                "class 0 are subtracted. Where are parentheses missing?",
             ),
         ),
         Mistake(
             name="one_term",
             answer=_of_ones_alone,
             hint=Hint(
-                es="Sólo cuentan las muestras de clase 1. ¿Qué pasa con una de clase 0 a la que el "
+                es="Solo cuentan las muestras de clase 1. ¿Qué pasa con una de clase 0 a la que el "
                 "modelo da probabilidad 0.9?",
                 en="Only the samples of class 1 count. What about one of class 0 to which the "
                 "model gives probability 0.9?",
@@ -384,10 +384,10 @@ _STABLE = Exercise(
             name="log_of_sigmoid",
             answer=_log_of_sigmoid,
             hint=Hint(
-                es="Con |u| = 60 da inf o nan: la sigmoide llega exactamente a 0 o a 1 y le "
-                "tomas el logaritmo. No pases por la probabilidad: parte de `u`.",
-                en="With |u| = 60 it gives inf or nan: the sigmoid becomes exactly 0 or 1 and "
-                "you take its logarithm. Do not go through the probability: start from `u`.",
+                es="Con u = 60 da inf o nan: la sigmoide se redondea a 1, y tomas el logaritmo "
+                "de 1 - 1. No pases por la probabilidad: parte de `u`.",
+                en="With u = 60 it gives inf or nan: the sigmoid is rounded to 1, and you take the "
+                "logarithm of 1 - 1. Do not go through the probability: start from `u`.",
             ),
         ),
         Mistake(
@@ -396,10 +396,10 @@ _STABLE = Exercise(
             hint=Hint(
                 es="Es finito, pero no es correcto: una muestra mal clasificada con u = 60 "
                 "cuesta 60, y aquí cuesta 100, porque `binary_cross_entropy` recorta el logaritmo "
-                "de 0. Además, así recortado, no se aprende de ella.",
+                "de 0. Además, su gradiente es cero: no se aprende de ella.",
                 en="It is finite, but not right: a misclassified sample with u = 60 costs 60, "
                 "and here it costs 100, since `binary_cross_entropy` clips the logarithm of 0. "
-                "And clipped like that, nothing is learned from it.",
+                "And its gradient is zero: nothing is learned from it.",
             ),
         ),
         Mistake(

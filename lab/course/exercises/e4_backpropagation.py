@@ -83,10 +83,10 @@ _SIGMOID = Exercise(
             name="by_the_input",
             answer=_by_the_input,
             hint=Hint(
-                es="La forma de la expresión es buena, pero está en términos de la entrada `u`. "
-                "¿De quién es función la derivada: de la entrada o de la salida del nodo?",
-                en="The form of the expression is good, but it is in terms of the input `u`. Is "
-                "the derivative written by the node's input or by its output?",
+                es="La expresión tiene la estructura correcta, pero está en términos de la entrada "
+                "`u`. ¿En términos de qué valor del nodo se escribía la derivada?",
+                en="The expression has the right structure, but it is in terms of the input `u`. In "
+                "terms of which of the node's values was the derivative to be written?",
             ),
         ),
         Mistake(
@@ -194,7 +194,7 @@ _WEIGHTS = Exercise(
             name="no_sigmoid",
             answer=_by_weights_without_sigmoid,
             hint=Hint(
-                es="Ese es el residuo de cuadrados mínimos, u_1 - y. Aquí la salida del modelo "
+                es="Ese es el residuo de mínimos cuadrados, u_1 - y. Aquí la salida del modelo "
                 "es una probabilidad: ¿qué función falta?",
                 en="That is the residual of least squares, u_1 - y. Here the output of the model "
                 "is a probability: which function is missing?",
@@ -302,7 +302,7 @@ _ORDER = Exercise(
             answer=["r", "x", "q", "p"],
             hint=Hint(
                 es="Pusiste `x` en cuanto le llega el primer aporte, el de la suma. ¿Cuántos usos "
-                "tiene `x`? Sólo con el último está completo su gradiente.",
+                "tiene `x`? Solo con el último está completo su gradiente.",
                 en="You put `x` as soon as the first contribution reaches it, the sum's. How many "
                 "uses does `x` have? Its gradient is complete only with the last of them.",
             ),
@@ -432,7 +432,7 @@ _ENGINE = Exercise(
             name="forward_order",
             answer=_in_forward_order,
             hint=Hint(
-                es="Sólo los nodos que llegan directo al resultado tienen gradiente. Recorres las "
+                es="Solo los nodos que llegan directo al resultado tienen gradiente. Recorres las "
                 "flechas de la entrada a la salida: cuando un nodo reparte, todavía no recibió.",
                 en="Only the nodes that lead straight to the result have a gradient. You go "
                 "through the arrows from input to output: when a node hands out, it has not yet "

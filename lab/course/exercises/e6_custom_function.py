@@ -296,9 +296,9 @@ _AFFINE = Exercise(
             name="transposed",
             answer=_operation(_affine, _weights_transposed),
             hint=Hint(
-                es="El gradiente de `w` tiene filas por columnas. Escribe las formas de los dos"
-                " factores: sólo un orden del producto da la forma de `w`.",
-                en="The gradient of `w` has rows for columns. Write down the shapes of both"
+                es="El gradiente de `w` está transpuesto. Escribe las formas de los dos"
+                " factores: solo un orden del producto da la forma de `w`.",
+                en="The gradient of `w` is transposed. Write down the shapes of both"
                 " factors: only one order of the product gives the shape of `w`.",
             ),
         ),
@@ -318,7 +318,7 @@ _AFFINE = Exercise(
             hint=Hint(
                 es="Algún gradiente no tiene la forma de su entrada. Se devuelven en el orden de"
                 " los argumentos de `forward`, uno por cada uno: compara las formas una por una.",
-                en="Some gradient does not have the shape of its input. They are returned in the"
+                en="One of the gradients does not have the shape of its input. They are returned in the"
                 " order of the arguments of `forward`, one for each: compare the shapes one by"
                 " one.",
             ),
@@ -404,7 +404,7 @@ _HUBER = Exercise(
             name="grad_output_ignored",
             answer=_operation(_huber, _huber_slope_alone),
             hint=Hint(
-                es="La pendiente es correcta, pero es sólo el último eslabón de la cadena: falta lo"
+                es="La pendiente es correcta, pero es solo el último eslabón de la cadena: falta lo"
                 " que viene de lo que se hizo después con la salida.",
                 en="The slope is correct, but it is only one link of the chain: what comes from"
                 " whatever was done to the output afterwards is missing.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +18,8 @@ _WIDTH, _LINE, _PAD = 204.0, 15.0, 8.0
 _GAP, _BEND, _BETWEEN = 22.0, 14.0, 46.0
 _MARGIN, _HEAD, _LEGEND = 16.0, 34.0, 26.0
 _COLUMNS = 29
+# Between two edges that join the same nodes; what each adds has room beside it.
+_APART = 72.0
 # Okabe and Ito's colours, light: fill and border.
 _COLOURS = {
     "input": ("#e3f2fb", "#0072B2"), "parameter": ("#e0f3ec", "#009E73"),
@@ -67,8 +70,10 @@ def graph_svg(
         tag("title", title), tag("style", _style(identity)), _arrows(identity),
         tag("text", title, x=_n(_MARGIN), y=_n(_MARGIN + 8), class_="h"),
     ]  # fmt: skip
-    for edge, path in zip(graph.edges, layout.paths, strict=True):
-        inside.append(_edge(edge, path, layout, tops, rows, identity, labelled=edge.source in fan))
+    for edge, path, aside in zip(graph.edges, layout.paths, _asides(graph), strict=True):
+        inside.append(
+            _edge(edge, path, layout, tops, rows, identity, aside, labelled=edge.source in fan)
+        )
     inside += [_node(node, layout, tops, rows[node.id], words) for node in graph.nodes]
     inside.append(_legend(graph, words, height - _MARGIN))
     return tag(
@@ -137,6 +142,19 @@ def _fan_outs(graph: Graph) -> set[int]:
     return {number for number, count in counts.items() if count > 1}
 
 
+def _asides(graph: Graph) -> list[float]:
+    """How far each edge lies beside the middle: both uses of x in x * x are to be seen."""
+    together = Counter((edge.source, edge.target) for edge in graph.edges)
+    seen: Counter[tuple[int, int]] = Counter()
+    found = []
+    for edge in graph.edges:
+        ends = (edge.source, edge.target)
+        apart = min(_APART, (_WIDTH - 2 * _PAD) / together[ends])
+        found.append((seen[ends] - (together[ends] - 1) / 2) * apart)
+        seen[ends] += 1
+    return found
+
+
 def _node(
     node: Node, layout: Layout, tops: list[float], rows: list[_Row], words: dict[str, str]
 ) -> Html:
@@ -168,7 +186,7 @@ def _node(
 
 def _edge(
     edge: Edge, path: list[int], layout: Layout, tops: list[float], rows: dict[int, list[_Row]],
-    identity: str, *, labelled: bool,
+    identity: str, aside: float, *, labelled: bool,
 ) -> Html:  # fmt: skip
     """A curve through its bends; where uses add up, with what this one adds."""
     first, last = layout.places[path[0]], layout.places[path[-1]]
@@ -178,7 +196,7 @@ def _edge(
         middle = (tops[bend.layer] + tops[bend.layer + 1] - _BETWEEN) / 2
         points.append((bend.at, middle))
     points.append((last.at, tops[last.layer] - 3))
-    points = [(x + _MARGIN, y) for x, y in points]
+    points = [(x + _MARGIN + aside, y) for x, y in points]
     drawn = f"M{_n(points[0][0])} {_n(points[0][1])}"
     for (x0, y0), (x1, y1) in pairwise(points):
         half = (y1 - y0) / 2

@@ -58,6 +58,14 @@ def test_uses_of_a_fan_out_show_what_they_add(example: Graph) -> None:
     assert len(labelled) == sum(c for c in counts.values() if c > 1) > 0
 
 
+def test_two_uses_by_one_operation_are_drawn_beside_each_other() -> None:
+    drawn = graph_svg(trace(lambda x: x * x, torch.tensor(2.0)))
+    paths = re.findall(r'<path d="([^"]+)"', drawn)
+    edges = [path for path in paths if path.startswith("M") and " C" in path]
+    assert len(edges) == len(set(edges)) == 2
+    assert drawn.count("+ 2<") == 2
+
+
 def test_both_languages_are_spoken(example: Graph) -> None:
     assert "Grafo de cómputo de loss" in graph_svg(example)
     assert "Computational graph of loss" in graph_svg(example, language="en")
