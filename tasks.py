@@ -708,8 +708,10 @@ def course(
         update=update, undo=undo, progress=progress, teacher=teacher, work=_path(work),
         students=_path(students), language=language, variables=os.environ,
     )  # fmt: skip
-    course_command.run(
-        order, lambda record, text: _publish(record, text, json=json, output=output), say
+    _end(
+        course_command.run(
+            order, lambda record, text: _publish(record, text, json=json, output=output), say
+        )
     )
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from lab.course import updating
+from lab.course import undoing, updating
 from lab.course.exercise import exercises
 from lab.course.formats import lighten
 from lab.course.progress import FOLDER, progress_of
@@ -84,8 +84,11 @@ def parse_order(
     )  # fmt: skip
 
 
-def run(order: Order, publish: Callable[[msgspec.Struct, str], None], say: Say) -> None:
+def run(order: Order, publish: Callable[[msgspec.Struct, str], None], say: Say) -> int:
     """Do it, and show what was done.
+
+    Returns:
+        The exit code: 2 where a notebook could not be read or written.
 
     Raises:
         LabError: it cannot be done.
@@ -94,7 +97,7 @@ def run(order: Order, publish: Callable[[msgspec.Struct, str], None], say: Say) 
     if order.action == "progress":
         told = progress(order)
         publish(told, progress_text(told))
-        return
+        return 0
     folder = prepare_work(order.folder if order.action == "place" else _existing(order.folder))
     language = order.language or updating.language_of(folder) or order.terminal
     if order.action == "place":
@@ -102,9 +105,10 @@ def run(order: Order, publish: Callable[[msgspec.Struct, str], None], say: Say) 
     elif order.action == "update":
         changes = updating.update(folder, language, say, open_files(folder))
     else:
-        changes = updating.undo(folder, say, open_files(folder))
+        changes = undoing.undo(folder, say, open_files(folder))
     report = CourseReport(action=order.action, folder=str(folder), notebooks=changes)
     publish(report, course_text(report))
+    return 2 if any(change.state == "failed" for change in changes) else 0
 
 
 def offer(folder: Path, say: Say) -> None:
@@ -153,7 +157,26 @@ def _open_paths(folder: Path) -> set[str]:
     if port is None:
         return set()
     sessions = address.sessions(port, token)
-    return {os.path.realpath(Path(work) / path) for path in sessions}
+    if sessions is None:
+        raise LabError(
+            "The lab that runs does not say which notebooks are open.",
+            why="its page does not answer, and a browser would write over what is updated",
+            next_step="try again in a moment, or end it with ./inv stop; saved files stay",
+        )
+    open_ones = {*sessions, *_in_tabs(Path(work))}
+    return {os.path.realpath(Path(work) / path) for path in open_ones}
+
+
+def _in_tabs(work: Path) -> set[str]:
+    """Notebooks in the tabs that JupyterLab last noted, also those whose kernel was shut down."""
+    found: set[str] = set()
+    for file in (work / ".lab" / "workspaces").glob("*.jupyterlab-workspace"):
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))["data"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        found |= {str(key).removeprefix("notebook:") for key in kept if "notebook:" in str(key)}
+    return found
 
 
 def _server(folder: Path) -> tuple[int | None, str, str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from copy import deepcopy
 from typing import Any
-
-import msgspec
 
 Cell = Any  # nbformat.NotebookNode
 Notebook = Any  # nbformat.NotebookNode
@@ -22,48 +21,116 @@ _FIELDS = {
 
 
 def normal(notebook: Notebook) -> Notebook:
-    """A copy in nbformat 4.5 whose cells all have their fields and an id of their own.
+    """A valid copy in nbformat 4.5 whose cells have an id each.
 
-    What a cell of its type must not have, as outputs of one that was made Markdown by hand, goes
-    into its metadata: nothing is thrown away.
+    What is not valid, as outputs of a cell that was made Markdown by hand, goes into the metadata
+    or becomes text: nothing is thrown away.
     """
     import nbformat
 
     copy = nbformat.from_dict(deepcopy(dict(notebook)))
-    if copy.get("nbformat", 4) < 4:
-        copy = nbformat.convert(copy, 4)
-    copy["nbformat"], copy["nbformat_minor"] = 4, max(5, int(copy.get("nbformat_minor", 5)))
-    copy.setdefault("metadata", nbformat.NotebookNode())
+    minor = copy.get("nbformat_minor")
+    copy["nbformat"], copy["nbformat_minor"] = 4, max(5, minor if isinstance(minor, int) else 5)
+    if not isinstance(copy.get("metadata"), dict):
+        copy["metadata"] = nbformat.NotebookNode()
     taken: set[str] = set()
     for place, cell in enumerate(copy.setdefault("cells", [])):
         _complete(cell)
         if not _ID.fullmatch(str(cell.get("id", ""))) or cell["id"] in taken:
             cell["id"] = free_id(fingerprint(cell, place), taken)
         taken.add(cell["id"])
+    _repair(copy)
     return copy
 
 
 def _complete(cell: Cell) -> None:
+    """Give a cell the fields that one of its type has, and no others."""
     import nbformat
 
     if cell.get("cell_type") not in _FIELDS:
         cell["cell_type"] = "raw"
-    source = cell.get("source", "")
-    cell["source"] = source if isinstance(source, str) else "".join(source)
-    cell.setdefault("metadata", nbformat.NotebookNode())
+    source = cell.get("source") or ""
+    cell["source"] = source if isinstance(source, str) else "".join(map(str, source))
+    if not isinstance(cell.get("metadata"), dict):
+        cell["metadata"] = nbformat.NotebookNode()
     for key in set(cell) - _FIELDS[cell["cell_type"]]:
         value = cell.pop(key)
         if value:
             cell["metadata"][f"kept_{key}"] = value
+    if cell.get("attachments", {}) is None:
+        del cell["attachments"]
     if cell["cell_type"] == "code":
-        cell.setdefault("outputs", [])
-        cell.setdefault("execution_count", None)
+        if not isinstance(cell.get("outputs"), list):
+            cell["outputs"] = []
+        if not isinstance(cell.get("execution_count"), int):
+            cell["execution_count"] = None
+        cell["outputs"] = [_whole_output(output) for output in cell["outputs"]]
+
+
+def _whole_output(output: Any) -> Any:
+    """An output with the fields that programs leave out which are not strict about them."""
+    kind = output.get("output_type") if isinstance(output, dict) else None
+    if kind in ("display_data", "execute_result"):
+        output.setdefault("metadata", {})
+        output.setdefault("data", {})
+        if kind == "execute_result":
+            output.setdefault("execution_count", None)
+    elif kind == "stream":
+        output.setdefault("name", "stdout")
+    return output
+
+
+def _repair(notebook: Notebook) -> None:
+    """Put what nbformat does not allow where it is allowed; each round mends all that it finds."""
+    from nbformat.validator import isvalid, iter_validate
+
+    for _ in range(4):
+        if isvalid(notebook):
+            return
+        places = {tuple(error.absolute_path)[:4] for error in iter_validate(notebook)}
+        for place in sorted(places, key=str):
+            _put_aside(notebook, place)
+
+
+def _put_aside(notebook: Notebook, place: tuple[Any, ...]) -> None:
+    """Keep one thing that is not valid under another name, or as text."""
+    match place:
+        case ("metadata", str(key), *_):
+            _rename(notebook["metadata"], key)
+        case ("cells", int(number), "metadata", str(key)):
+            _rename(notebook["cells"][number]["metadata"], key)
+        case ("cells", int(number), "outputs", int(output)):
+            outputs = notebook["cells"][number]["outputs"]
+            outputs[output] = _as_text(outputs[output])
+        case ("cells", int(number), "attachments", *_):
+            cell = notebook["cells"][number]
+            if "attachments" in cell:
+                cell["metadata"]["kept_attachments"] = cell.pop("attachments")
+
+
+def _rename(metadata: Any, key: str) -> None:
+    if key in metadata:
+        metadata[f"kept_{key}"] = metadata.pop(key)
+
+
+def _as_text(output: Any) -> Any:
+    from nbformat import v4
+
+    text = json.dumps(output, ensure_ascii=False, default=str)
+    return v4.new_output("display_data", data={"text/plain": text})
 
 
 def fingerprint(cell: Cell, salt: object = "") -> str:
-    """Ten letters that stand for what a cell says."""
-    told = msgspec.json.encode([cell["cell_type"], cell["source"], str(salt)])
-    return hashlib.sha256(told).hexdigest()[:10]
+    """Ten letters that stand for what a cell says and holds, less what it showed."""
+    metadata = {k: v for k, v in cell["metadata"].items() if k != "lab"}
+    told = json.dumps([*content(cell), metadata, str(salt)], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:10]
+
+
+def imprint(cell: Cell) -> str:
+    """Ten letters that stand for what a person wrote into a cell."""
+    told = json.dumps(content(cell), sort_keys=True, default=str)
+    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:10]
 
 
 def free_id(wish: str, taken: set[str]) -> str:
@@ -77,7 +144,8 @@ def free_id(wish: str, taken: set[str]) -> str:
 
 def content(cell: Cell) -> tuple[Any, ...]:
     """What a person wrote into a cell."""
-    return (cell["cell_type"], cell["source"], cell.get("attachments") or {})
+    source = cell["source"].replace("\r\n", "\n")
+    return (cell["cell_type"], source, cell.get("attachments") or {})
 
 
 def shown(cell: Cell) -> tuple[Any, ...]:

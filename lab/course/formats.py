@@ -52,7 +52,8 @@ def encode(notebook: Notebook) -> bytes:
     import nbformat
 
     text: str = nbformat.writes(notebook, version=4)
-    return f"{text}\n".encode()
+    # Half of a pair, as a broken emoji, is no UTF-8, but in JSON it can be written by its number.
+    return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
 def decode(data: bytes) -> Notebook | None:
@@ -60,10 +61,14 @@ def decode(data: bytes) -> Notebook | None:
     import nbformat
 
     try:
-        read = json.loads(data.decode())
-    except (ValueError, RecursionError):
+        read = json.loads(data)  # UTF-8, with a mark or without, or UTF-16
+        if not _is_notebook(read):
+            return None
+        if "cells" not in read:  # nbformat 3 and before
+            return nbformat.convert(nbformat.reads(json.dumps(read), nbformat.NO_CONVERT), 4)
+        return nbformat.from_dict(read)
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
-    return nbformat.from_dict(read) if _is_notebook(read) else None
 
 
 def _is_notebook(read: Any) -> bool:
@@ -81,11 +86,11 @@ def make_folder(path: Path) -> Path:
     missing = [p for p in (path, *path.parents) if not p.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for made in reversed(missing):
-        _give(made, made.parent)
+        give(made, made.parent)
     return path
 
 
-def _give(path: Path, like: Path) -> None:
+def give(path: Path, like: Path) -> None:
     """Where root works in a student's folder, what it makes is the student's."""
     if os.geteuid() == 0:
         owner = like.stat()
@@ -105,17 +110,20 @@ def write_whole(path: Path, data: bytes, *, was: Stamp | None = ANY) -> None:
         ChangedMeanwhile: it is another file now.
         OSError: it could not be written; the old one stays, and nothing else is left.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    path = path.resolve()  # a link stays one, and its file is written
+    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.new")
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666
     try:
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
+        for left in path.parent.glob(f".{glob.escape(path.name[:100])}.*.new"):
             left.unlink(missing_ok=True)  # of a run that was killed
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
+            if path.exists():
+                os.fchmod(descriptor, mode)  # the umask is for new files
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        _give(beside, path if path.exists() else path.parent)
+        give(beside, path if path.exists() else path.parent)
         if was is not ANY and stamp(path) != was:
             raise ChangedMeanwhile
         beside.replace(path)
@@ -135,6 +143,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def as_text(data: bytes) -> str:
+    """The text of a file that may be damaged."""
+    return data.decode(json.detect_encoding(data), errors="replace")
+
+
 def mark_in(text: str, key: str) -> str:
     """The first value of a key in the text of a notebook that cannot be read as JSON."""
     found = re.search(rf'"{key}":\s*"([^"\\]{{1,64}})"', text)
@@ -149,7 +162,7 @@ def salvage(data: bytes) -> Notebook:
     """
     from nbformat import from_dict, v4
 
-    text = data.decode("utf-8", errors="replace")
+    text = as_text(data)
     decoder, cells, at = json.JSONDecoder(), [], 0
     while (begin := _CELL.search(text, at)) is not None:
         try:

@@ -6,14 +6,16 @@ All of it lies in `.lab-course/` in the student's folder, and goes where that go
 from __future__ import annotations
 
 import hashlib
+from copy import deepcopy
 from pathlib import Path
 
 import msgspec
 
-from lab.course.cells import Notebook
+from lab.course.cells import Cell, Notebook, content, imprint, normal
 from lab.course.formats import decode, encode, make_folder, write_whole
 from lab.course.progress import FOLDER
 from lab.course.shelf import Edition
+from lab.course.source import KEY
 from lab.records.course import Kept, KeptFile
 
 _MANIFEST = "manifest.json"
@@ -61,13 +63,60 @@ def was_given(folder: Path, edition: Edition) -> bool:
     )
 
 
+def rebuilt_version(student: Notebook, teacher: Notebook) -> Notebook:
+    """The version that a student was given, as far as it can be known without it.
+
+    The notebook says of each cell what it was by a few letters (source.py): a cell that one side
+    left as it was is known by that side, and of one that both changed no more is needed than that.
+    """
+    from nbformat import v4
+
+    marks = student.get("metadata", {}).get(KEY, {}).get("cells")
+    sides = [{cell["id"]: cell for cell in normal(side).cells} for side in (student, teacher)]
+    version = nothing(teacher)
+    for identity, mark in marks.items() if isinstance(marks, dict) else ():
+        known = [side[identity] for side in sides if identity in side]
+        cell = next((deepcopy(c) for c in known if imprint(c) == mark), None)
+        cell = cell or v4.new_markdown_cell(source=f"{identity} {mark}", id=identity)
+        if "outputs" in cell:
+            cell["outputs"], cell["execution_count"] = [], None
+        version["cells"].append(cell)
+    return version
+
+
+def nothing(like: Notebook) -> Notebook:
+    """A version without cells: then nothing is known to be unchanged."""
+    empty = normal(like)
+    empty["cells"] = []
+    return empty
+
+
+def best_version(folder: Path, edition: Edition, cells: list[Cell]) -> Notebook | None:
+    """Of the versions that a student was given, the one that most of these cells are of.
+
+    For a notebook that does not say any more which version it is of."""
+    from nbformat import v4
+
+    kind = "-teacher" if edition.teacher else ""
+    said = [content(cell) for cell in normal(v4.new_notebook(cells=cells)).cells]
+    found = []
+    for path in sorted(_versions(folder).glob(f"{edition.key}-{edition.language}{kind}-*.ipynb")):
+        notebook = decode(path.read_bytes())
+        if notebook is not None:
+            found.append((sum(content(c) in said for c in normal(notebook).cells), notebook))
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
 def begin_backup(folder: Path, moment: str) -> Path:
-    """A folder for the state before one update; a second one of the same second has a number."""
+    """A folder for the state before one update. Their order is their number's: a clock goes back.
+
+    Args:
+        folder: the student's.
+        moment: for people.
+    """
     backups = make_folder(folder / FOLDER / "backups")
-    number, place = 2, backups / moment
-    while place.exists():
-        number, place = number + 1, backups / f"{moment}-{number}"
-    return make_folder(place)
+    number = 1 + max((_number(path) for path in backups.iterdir()), default=0)
+    return make_folder(backups / f"{number:04d}-{moment}")
 
 
 def note_file(
@@ -88,10 +137,10 @@ def note_file(
     """
     number = len(kept.files)
     if before is not None:
-        write_whole(backup / f"{number}-before-{path.name}", before)
-    write_whole(backup / f"{number}-after-{path.name}", after)
+        write_whole(backup / f"{number}-before.ipynb", before)
+    write_whole(backup / f"{number}-after.ipynb", after)
     entry = KeptFile(
-        path=str(path.relative_to(backup.parent.parent.parent)), name=path.name,
+        path=str(path.relative_to(backup.parent.parent.parent)),
         notebook=edition.key, language=edition.language, teacher=edition.teacher,
         before=None if before is None else fingerprint(before), after=fingerprint(after),
     )  # fmt: skip
@@ -107,7 +156,7 @@ def write_manifest(backup: Path, kept: Kept) -> None:
 
 def newest_backup(folder: Path) -> tuple[Path, Kept] | None:
     """The newest update that changed something and was not taken back."""
-    for backup in sorted((folder / FOLDER / "backups").glob("*/"), key=_order, reverse=True):
+    for backup in sorted((folder / FOLDER / "backups").glob("*/"), key=_number, reverse=True):
         try:
             kept = msgspec.json.decode((backup / _MANIFEST).read_bytes(), type=Kept)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
@@ -117,6 +166,18 @@ def newest_backup(folder: Path) -> tuple[Path, Kept] | None:
     return None
 
 
-def _order(backup: Path) -> tuple[str, int]:
-    moment, _, number = backup.name.partition("Z-")
-    return moment.rstrip("Z"), int(number) if number.isdigit() else 1
+def states(backup: Path, kept: Kept, number: int) -> tuple[bytes | None, bytes]:
+    """A file's states before and after an update.
+
+    Raises:
+        OSError: they are not there any more.
+    """
+    before = None
+    if kept.files[number].before is not None:
+        before = (backup / f"{number}-before.ipynb").read_bytes()
+    return before, (backup / f"{number}-after.ipynb").read_bytes()
+
+
+def _number(backup: Path) -> int:
+    number = backup.name.partition("-")[0]
+    return int(number) if number.isdigit() else 0

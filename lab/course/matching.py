@@ -8,8 +8,8 @@ from difflib import SequenceMatcher
 from lab.course.cells import Cell, content
 
 _ALIKE = 0.6
-# A cell of more letters is compared by its beginning: SequenceMatcher takes the square of it.
-_COMPARED = 2000
+# A cell of more words is compared by its beginning: SequenceMatcher takes the square of it.
+_COMPARED = 300
 
 
 def match(before: Sequence[Cell], after: Sequence[Cell]) -> dict[int, int]:
@@ -68,7 +68,8 @@ def _alike(
 def _ratio(a: Cell, b: Cell, least: float) -> float:
     if a["cell_type"] != b["cell_type"]:
         return 0.0
-    matcher = SequenceMatcher(None, a["source"][:_COMPARED], b["source"][:_COMPARED], False)
+    words = [str(cell["source"]).split()[:_COMPARED] for cell in (a, b)]
+    matcher = SequenceMatcher(None, words[0], words[1], autojunk=False)
     if matcher.real_quick_ratio() <= least or matcher.quick_ratio() <= least:
         return 0.0
     return matcher.ratio()

@@ -132,8 +132,10 @@ class _Merge:
         }  # fmt: skip
         for trio in trios:
             cell = trio.student
-            mark = {} if cell is None else cell["metadata"].get(KEY, {})
-            if cell is None or not isinstance(mark, dict) or mark.get("of") not in coming:
+            if cell is None or trio.base is not None:  # a copy that the student took up stays
+                continue
+            mark = cell["metadata"].get(KEY)
+            if not isinstance(mark, dict) or str(mark.get("of")) not in coming:
                 continue
             if mark.get("said") == fingerprint(cell) and not cell.get("outputs"):
                 trio.student = None
@@ -148,21 +150,27 @@ class _Merge:
             return self._without_teacher(base, student)
         if base is not None:
             return self._of_three(base, student, teacher)
-        same = content(student) == content(teacher)
-        return [student] if same else self._both(student, teacher)
+        if content(student) != content(teacher):
+            return self._both(student, teacher)
+        nothing = deepcopy(student)
+        nothing["metadata"], nothing["outputs"], nothing["execution_count"] = {}, [], None
+        return [self._merged_cell(nothing, student, teacher, said=student)]
 
     def _without_student(self, base: Cell | None, teacher: Cell) -> list[Cell]:
         if base is None:
             return [teacher]
-        if content(base) == content(teacher) and shown(base) == shown(teacher):
-            return []  # the student took it out, and it is as it was
+        if content(base) == content(teacher):
+            if (shown(base), base["metadata"]) != (shown(teacher), teacher["metadata"]):
+                self._report("gone", teacher)
+            return []  # the student took it out, and it says what it said
         self._report("deleted", teacher)
         return [self._note("deleted", teacher), self._marked(teacher, teacher["id"])]
 
     def _without_teacher(self, base: Cell | None, student: Cell) -> list[Cell]:
         if base is None:
             return [student]
-        if content(base) == content(student) and shown(base) == shown(student):
+        untouched = content(base) == content(student) and shown(base) == shown(student)
+        if untouched and base["metadata"] == student["metadata"]:
             return []
         self._report("removed", student)
         return [student]
@@ -170,7 +178,8 @@ class _Merge:
     def _of_three(self, base: Cell, student: Cell, teacher: Cell) -> list[Cell]:
         if content(student) == content(teacher) or content(teacher) == content(base):
             return [self._merged_cell(base, student, teacher, said=student)]
-        loses_outputs = student.get("outputs") and teacher["cell_type"] != "code"
+        ran = student.get("outputs") and shown(student) != shown(base)
+        loses_outputs = ran and teacher["cell_type"] != "code"
         if content(student) == content(base) and not loses_outputs:
             return [self._merged_cell(base, student, teacher, said=teacher)]
         return self._both(student, teacher)
@@ -191,10 +200,12 @@ class _Merge:
         cell.pop("attachments", None)
         if said.get("attachments"):
             cell["attachments"] = deepcopy(said["attachments"])
-        cell["metadata"] = self._metadata(base, student, teacher, student)
+        cell["metadata"] = self._metadata(base, student, teacher, teacher)
         if cell["cell_type"] != "code":
             cell.pop("outputs", None)
             cell.pop("execution_count", None)
+            if teacher["cell_type"] == "code" and shown(teacher) != shown(base):
+                self._report("outputs", teacher)
             return cell
         outputs, count = self._shown(base, student, teacher)
         cell["outputs"], cell["execution_count"] = deepcopy(outputs), count
@@ -207,7 +218,7 @@ class _Merge:
             return shown(student) if student["cell_type"] == "code" else ([], None)
         if shown(student) == shown(base) or student["cell_type"] != "code":
             return shown(teacher)
-        self._report("outputs", student)
+        self._report("outputs", teacher)
         return shown(student)
 
     def _metadata(self, base: Any, student: Any, teacher: Any, cell: Cell | None) -> Any:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lab.course.cells import Notebook
-from lab.course.formats import Stamp, decode, mark_in, stamp
+from lab.course.formats import Stamp, as_text, decode, mark_in, stamp
+from lab.course.progress import FOLDER
 from lab.course.source import KEY, Source, build, sources, title, version_of
-from lab.language import Language
+from lab.language import LANGUAGES, Language
 
 _DEEPEST = 3
 
@@ -98,16 +102,28 @@ def _notebooks(folder: Path, depth: int = 0) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir() and not entry.is_symlink() and depth < _DEEPEST:
-            yield from _notebooks(entry, depth + 1)
-        elif entry.suffix == ".ipynb" and entry.is_file():
+        if _is_folder(entry):
+            if depth < _DEEPEST and not _exists(entry / FOLDER):  # that is another student's
+                yield from _notebooks(entry, depth + 1)
+        elif entry.suffix == ".ipynb":
             yield entry
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and not path.is_symlink()
+    except OSError:
+        return False
+
+
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)
 
 
 def look(path: Path) -> Found | None:
     """Which of the course's notebooks a file is; None where it is none."""
-    before = stamp(path)
     try:
+        before = stamp(path)
         data = path.read_bytes()
     except OSError:
         return None
@@ -119,14 +135,20 @@ def look(path: Path) -> Found | None:
     if edition is None:
         return None
     return Found(
-        path=path, edition=edition, version=str(told.get("version", "")), notebook=notebook,
-        data=data, stamp=before,
+        path=path, edition=edition, version=_version(told), notebook=notebook, data=data,
+        stamp=before,
     )  # fmt: skip
+
+
+def _version(told: dict[str, Any]) -> str:
+    """What a notebook says of its version; empty where that is none."""
+    version = str(told.get("version", ""))
+    return version if re.fullmatch("[0-9a-f]{16}", version) else ""
 
 
 def _marks(data: bytes) -> dict[str, Any]:
     """What a broken notebook says of itself."""
-    text = data.decode("utf-8", errors="replace")
+    text = as_text(data)
     marks: dict[str, Any] = {k: mark_in(text, k) for k in ("notebook", "version")}
     for language in ("es", "en"):
         if f'"language": "{language}"' in text:
@@ -146,9 +168,20 @@ def _edition(told: dict[str, Any]) -> Edition | None:
 
 
 def _named_like(path: Path) -> Edition | None:
-    for language in ("es", "en"):
-        for teacher in (False, True):
-            for edition in editions(language, teacher=teacher):
-                if file_name(edition.build()) == path.name:
-                    return edition
-    return None
+    return file_names().get(path.name)
+
+
+def file_names() -> dict[str, Edition]:
+    """What the course calls its notebooks."""
+    every = tuple(
+        edition
+        for language in LANGUAGES
+        for teacher in (False, True)
+        for edition in editions(language, teacher=teacher)
+    )
+    return _named(tuple((edition, edition.version) for edition in every))
+
+
+@cache
+def _named(every: tuple[tuple[Edition, str], ...]) -> dict[str, Edition]:
+    return {file_name(edition.build()): edition for edition, _ in every}

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lab.course.cells import imprint
 from lab.language import Language
 
 SOURCES = Path(__file__).with_name("notebooks")
@@ -68,6 +69,8 @@ def build(source: Source, language: Language, *, teacher: bool = False) -> Any:
     notebook.metadata[KEY] = {
         "notebook": source.key, "language": language,
         "version": version_of(source, language, teacher=teacher),
+        # By these an update knows what was written since, also where the version is not kept.
+        "cells": {cell["id"]: imprint(cell) for cell in cells},
         **({"teacher": True} if teacher else {}),
     }  # fmt: skip
     return notebook

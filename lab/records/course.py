@@ -22,9 +22,12 @@ class Attempt(Struct, frozen=True, kw_only=True):
 class ChangeReport(Struct, frozen=True, kw_only=True):
     """A change of the teacher's that an update did not apply, or that is in the notebook twice."""
 
-    kind: Literal["both", "deleted", "removed", "outputs", "metadata", "moved", "broken"]
+    kind: Literal[
+        "both", "deleted", "gone", "removed", "outputs", "metadata", "moved", "broken"
+    ]  # fmt: skip
     """`both` changed the cell: it is there twice. `deleted` by the student and changed by the
-    teacher: it is there again. `removed` by the teacher: it stays, since the student worked in it.
+    teacher: it is there again; `gone`: what the teacher changed of one that the student deleted was
+    no text of it. `removed` by the teacher: it stays, since the student worked in it.
     `outputs`, `metadata`: both changed them, and the student's stay. `moved` by the teacher: the
     student's own order stays. `broken`: the file's JSON; what could be read was kept."""
     cell: str | None = None
@@ -34,7 +37,7 @@ class ChangeReport(Struct, frozen=True, kw_only=True):
 
 State = Literal[
     "placed", "present", "updated", "current", "recovered", "open", "busy", "copy", "deleted",
-    "retired", "restored", "removed", "kept",
+    "retired", "restored", "removed", "kept", "read_only", "unreadable", "failed",
 ]  # fmt: skip
 
 
@@ -43,13 +46,16 @@ class NotebookChange(Struct, frozen=True, kw_only=True):
 
     States: `placed` new; `present` already, untouched; `updated`; `current`, nothing to do;
     `recovered` from broken JSON; left alone since it is `open` in the lab, `busy` (saved all the
-    while), a student's own `copy`, `deleted` by the student, or `retired` from the course. Of an
+    while), `read_only`, `unreadable`, a student's own `copy`, `deleted` by the student, or
+    `retired` from the course; `failed`, with the reason, which costs the others nothing. Of an
     update taken back: `restored`, `removed`, or `kept` since it was worked in."""
 
     notebook: str
     language: Language
     teacher: bool = False
     state: State
+    reason: str | None = None
+    """Why it failed."""
     file: str | None = None
     """Its path in the student's folder; None where there is none."""
     reports: list[ChangeReport] = []
@@ -72,7 +78,6 @@ class KeptFile(Struct, frozen=True, kw_only=True):
     """One file of an update; its states before and after lie beside the manifest."""
 
     path: str
-    name: str
     notebook: str
     language: Language
     teacher: bool = False

@@ -11,10 +11,13 @@ _STATES = {
     "updated": "updated",
     "current": "nothing to do",
     "recovered": "was damaged; what could be read was kept and brought up to date",
-    "open": "open in the lab, left as it is: save and close it there, then update again",
+    "open": "open in the lab, left as it is: save and close it (or ./inv stop), then again",
+    "read_only": "may not be written, left as it is",
+    "unreadable": "cannot be read, left as it is",
+    "failed": "FAILED, left as it is",
     "busy": "saved again and again meanwhile, left as it is: update again",
     "copy": "a copy of your own, left as it is",
-    "deleted": "you deleted it; ./inv course brings it again",
+    "deleted": "not in this folder any more; ./inv course brings it again",
     "retired": "not in the course any more; it is yours to keep",
     "restored": "as it was before the update",
     "removed": "came with the update; taken away again",
@@ -33,7 +36,8 @@ def course_text(report: CourseReport) -> str:
 
 def _change(change: NotebookChange) -> list[str]:
     name = clean(change.file or f"{change.notebook} ({change.language})")
-    lines = [f"  {name}: {_STATES[change.state]}"]
+    why = f": {clean(change.reason)}" if change.reason else ""
+    lines = [f"  {name}: {_STATES[change.state]}{why}"]
     lines += [f"    ! {clean(report.text)}" for report in change.reports]
     if change.stale:
         lines.append(
@@ -49,6 +53,8 @@ def _next(report: CourseReport) -> list[str]:
         lines.append("What is marked ! was not applied as it is; both are there, or yours stayed.")
     if report.action == "update" and kept:
         lines.append(f"The state before is in {clean(kept)}; ./inv course --undo takes this back.")
+    elif kept:
+        lines.append(f"The state before this is in {clean(kept)}.")
     if report.action == "place":
         lines.append("Next: ./inv lab")
     return lines

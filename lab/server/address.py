@@ -23,10 +23,13 @@ def busy_kernels(port: int, token: str) -> int:
     return sum(kernel["execution_state"] == "busy" for kernel in json.loads(body or "[]"))
 
 
-def sessions(port: int, token: str) -> list[str]:
-    """Paths of the notebooks that are open with a kernel, in the server's folder."""
-    body = _get(port, token, "/api/sessions")
-    return [str(session.get("path", "")) for session in json.loads(body or "[]")]
+def sessions(port: int, token: str) -> list[str] | None:
+    """Paths of the notebooks that are open with a kernel, in the server's folder; None where the
+    server does not answer."""
+    body = _get(port, token, "/api/sessions", timeout_s=10)
+    if body is None:
+        return None
+    return [str(session.get("path", "")) for session in json.loads(body)]
 
 
 def _get(port: int, token: str, path: str, timeout_s: float = 2) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.course import source, updating
+from lab.course import source, undoing, updating
 from lab.records.course import NotebookChange
 
 ONE = """\
@@ -68,7 +68,7 @@ def update(folder: Path, *open_ones: str) -> list[NotebookChange]:
 
 
 def undo(folder: Path, *open_ones: str) -> list[NotebookChange]:
-    return updating.undo(folder, print, lambda path: path.name in open_ones)
+    return undoing.undo(folder, print, lambda path: path.name in open_ones)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import numpy
 import pytest
 import torch
 
@@ -83,6 +84,11 @@ def test_answer_with_a_gradient_or_of_another_dtype_is_right() -> None:
         (None, 0, False),
         (True, 1, True),
         ([3, "b"], [3, "b"], True),
+        (numpy.zeros(3), "abc", False),
+        (numpy.zeros(3), torch.zeros(3), True),
+        (10**400, 1.0, False),
+        (torch.zeros(3).to_sparse(), torch.zeros(3), False),
+        (torch.zeros(3, device="meta"), torch.zeros(3), False),
     ],
 )
 def test_same_is_what_a_student_would_call_the_same(a: Any, b: Any, equal: bool) -> None:

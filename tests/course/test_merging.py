@@ -90,6 +90,36 @@ def test_copy_that_the_student_took_up_stays() -> None:
     assert sorted(sources) == sorted(["mine", "new, and worked on", "newer"])
 
 
+def test_copy_that_the_student_kept_in_place_of_their_own_is_the_cell_now() -> None:
+    second = book(A, code("b", "new"), C)
+    once = merge(book(A, B, C), book(A, code("b", "mine"), C), second).notebook
+    once.cells = [cell for cell in once.cells if cell.source == "new" or cell.id in "ac"]
+    again = merge(second, once, book(A, code("b", "newer"), C))
+    assert says(again.notebook) == ["title", "newer", "the end"]
+    assert again.reports == ()
+
+
+def test_tags_of_a_cell_that_the_teacher_takes_out_keep_it() -> None:
+    student = book(A, B, C)
+    student.cells[1].metadata["tags"] = ["important"]
+    merged = merge(book(A, B, C), student, book(A, C))
+    assert told(merged) == [("removed", "b")]
+
+
+def test_what_the_teacher_changed_beside_the_text_of_a_deleted_cell_is_told() -> None:
+    teacher = book(A, B, C)
+    teacher.cells[1].metadata["tags"] = ["new"]
+    merged = merge(book(A, B, C), book(A, C), teacher)
+    assert says(merged.notebook) == ["title", "the end"]
+    assert told(merged) == [("gone", "b")]
+
+
+def test_line_ends_of_another_system_are_no_edit() -> None:
+    student = book(A, code("b", "x = 1\r\ny = 2"), C)
+    merged = merge(book(A, B, C), student, book(A, code("b", "new"), C))
+    assert says(merged.notebook) == ["title", "new", "the end"]
+
+
 def test_second_update_to_the_same_version_changes_nothing() -> None:
     teacher = book(A, code("b", "new"), C, text("d", "more"))
     once = merge(book(A, B, C), book(A, code("b", "mine"), C), teacher).notebook

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -206,6 +207,20 @@ def test_versions_that_were_thrown_away_cost_no_work(student: Path, course: Cour
     assert "x = 2" in told
 
 
+def test_without_the_version_only_what_both_changed_is_there_twice(
+    student: Path, course: Course
+) -> None:
+    edit(student / "1-one.ipynb", "exercise-1-1-answer", "answer = 7", "7\n")
+    edit(student / "2-two.ipynb", "first", "mine")
+    (student / ".lab-course").rename(student.parent / "lost")
+    for name in ("1-one", "2-two"):
+        course.change(name, "x = 1", "x = 2")
+    first, second = update(student)
+    assert (first.reports, [report.kind for report in second.reports]) == ([], ["both"])
+    assert sources_of(student / "1-one.ipynb") == ["# 1. One", "x = 2", "answer = 7"]
+    assert sources_of(student / "2-two.ipynb")[1::2] == ["mine", "x = 2"]
+
+
 def test_undo_brings_the_very_bytes_back(student: Path, course: Course) -> None:
     edit(student / "1-one.ipynb", "first", "mine")
     before = files(student)
@@ -261,6 +276,184 @@ def test_newer_version_is_offered_and_nothing_is_done(student: Path, course: Cou
     before = files(student)
     assert [path.name for path in updating.offered(student)] == ["1-one.ipynb"]
     assert files(student) == before
+
+
+# --- what else is in folders ----------------------------------------------------------------------
+
+ODD_CELLS: tuple[dict[str, object], ...] = (
+    {"metadata": None},
+    {"metadata": {"tags": ["a", "a"]}},
+    {"metadata": {"collapsed": "true"}},
+    {"metadata": {"lab": {"of": ["x"]}}},
+    {"source": None},
+    {"outputs": None},
+    {"outputs": [{"output_type": "display_data", "data": {"text/plain": "7"}}]},
+    {"outputs": [{"output_type": "teapot", "short": True}]},
+    {"outputs": ["text"]},
+    {"attachments": None},
+    {"execution_count": "3"},
+    {"cell_type": "teapot"},
+    {"source": "half a pair: \\ud83d"},
+    {"id": "not a valid id!"},
+)
+
+
+@pytest.mark.parametrize("odd", ODD_CELLS, ids=str)
+def test_cell_that_another_program_wrote_is_mended(
+    student: Path, course: Course, odd: dict[str, object]
+) -> None:
+    path = student / "1-one.ipynb"
+    notebook = read(path)
+    notebook["cells"][2].update(odd)
+    path.write_text(json.dumps(notebook))
+    course.change("1-one", "x = 1", "x = 2")
+    (change, _) = update(student)
+    assert change.state == "updated", change
+    nbformat.validate(nbformat.read(path, as_version=4))
+    assert "x = 2" in sources_of(path)
+
+
+def test_nbformat_3_is_taken(student: Path, course: Course) -> None:
+    path = student / "1-one.ipynb"
+    edit(path, "first", "mine\nand more")
+    old = nbformat.convert(nbformat.read(path, as_version=4), 3)
+    old["metadata"] = read(path)["metadata"]
+    path.write_text(nbformat.writes(old, version=3))
+    course.change("1-one", "answer = ...", "answer = None")
+    (change, _) = update(student)
+    assert change.state == "updated"
+    assert "mine\nand more" in sources_of(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_other_encoding_is_no_damage(student: Path, course: Course, encoding: str) -> None:
+    path = student / "1-one.ipynb"
+    edit(path, "first", "mía")
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    course.change("1-one", "answer = ...", "answer = None")
+    assert states(update(student))["1-one.ipynb"] == "updated"
+    assert "mía" in sources_of(path)
+
+
+def test_one_notebooks_fault_costs_the_others_nothing(
+    student: Path, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(student / "2-two.ipynb", "first", "mine")
+    for name in ("1-one", "2-two"):
+        course.change(name, "x = 1", "x = 2")
+    real = updating.merge
+
+    def fails(base: object, of_student: Any, teacher: object) -> object:
+        if of_student.metadata["lab"]["notebook"] == "1-one":
+            raise RuntimeError("a fault of ours")
+        return real(base, of_student, teacher)
+
+    monkeypatch.setattr(updating, "merge", fails)
+    first, second = update(student)
+    assert (first.state, first.reason) == ("failed", "RuntimeError: a fault of ours")
+    assert [report.kind for report in second.reports] == ["both"]
+
+
+def test_link_stays_and_its_file_is_written(student: Path, course: Course) -> None:
+    real = student.parent / "real.ipynb"
+    (student / "1-one.ipynb").rename(real)
+    (student / "1-one.ipynb").symlink_to(real)
+    course.change("1-one", "x = 1", "x = 2")
+    update(student)
+    assert (student / "1-one.ipynb").is_symlink()
+    assert "x = 2" in sources_of(real)
+
+
+def test_link_to_nothing_is_no_place_for_a_notebook(tmp_path: Path, course: Course) -> None:
+    folder = tmp_path / "student"
+    folder.mkdir()
+    (folder / "1-one.ipynb").symlink_to(tmp_path / "unplugged" / "1-one.ipynb")
+    assert states(place(folder))["1-one.ipynb"] == "unreadable"
+    assert (folder / "1-one.ipynb").is_symlink()
+
+
+def test_mode_stays_and_what_may_not_be_written_is_not(student: Path, course: Course) -> None:
+    (student / "1-one.ipynb").chmod(0o664)
+    (student / "2-two.ipynb").chmod(0o444)
+    for name in ("1-one", "2-two"):
+        course.change(name, "x = 1", "x = 2")
+    assert states(update(student)) == {"1-one.ipynb": "updated", "2-two.ipynb": "read_only"}
+    assert (student / "1-one.ipynb").stat().st_mode & 0o777 == 0o664
+
+
+def test_other_students_folder_inside_is_not_touched(tmp_path: Path, course: Course) -> None:
+    (tmp_path / "class" / "ana").mkdir(parents=True)
+    place(tmp_path / "class" / "ana")
+    course.change("1-one", "x = 1", "x = 2")
+    before = files(tmp_path / "class")
+    with pytest.raises(LabError, match="no notebook of the course"):
+        update(tmp_path / "class")
+    assert files(tmp_path / "class") == before
+
+
+def test_folder_copied_without_its_hidden_part_is_healed(student: Path, course: Course) -> None:
+    edit(student / "1-one.ipynb", "exercise-1-1-answer", "answer = 7")
+    (student / ".lab-course").rename(student.parent / "lost")
+    place(student)
+    course.change("1-one", "x = 1", "x = 2")
+    (change, _) = update(student)
+    assert (change.state, change.reports) == ("updated", [])
+    assert sources_of(student / "1-one.ipynb") == ["# 1. One", "x = 2", "answer = 7"]
+
+
+def test_notebook_that_lost_its_end_gets_what_is_new(student: Path, course: Course) -> None:
+    path = student / "1-one.ipynb"
+    path.write_bytes(path.read_bytes()[:-60])
+    course.change("1-one", "x = 1", "x = 2")
+    (change, _) = update(student)
+    assert change.state == "recovered"
+    assert sources_of(path) == ["# 1. One", "x = 2", "answer = ..."]
+
+
+def test_newest_update_is_taken_back_whatever_the_clock_says(
+    student: Path, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course.change("1-one", "x = 1", "x = 2")
+    update(student)
+    monkeypatch.setattr("time.gmtime", lambda: (2001, 1, 1, 0, 0, 0, 0, 1, 0))
+    course.change("1-one", "x = 2", "x = 3")
+    update(student)
+    undo(student)
+    assert "x = 2" in sources_of(student / "1-one.ipynb")
+
+
+def test_undo_finds_a_notebook_that_was_renamed_since(student: Path, course: Course) -> None:
+    course.change("1-one", "x = 1", "x = 2")
+    update(student)
+    edit(student / "1-one.ipynb", "exercise-1-1-answer", "done since")
+    (student / "1-one.ipynb").rename(student / "homework.ipynb")
+    undo(student)
+    assert sources_of(student / "homework.ipynb") == ["# 1. One", "x = 1", "done since"]
+    assert not (student / "1-one.ipynb").exists()
+
+
+def test_undo_after_a_recovery_keeps_what_was_done_since(student: Path, course: Course) -> None:
+    path = student / "1-one.ipynb"
+    path.write_bytes(path.read_bytes()[:-60])
+    update(student)
+    edit(path, "exercise-1-1-answer", "an hour of work")
+    assert states(undo(student))["1-one.ipynb"] == "kept"
+    assert "an hour of work" in sources_of(path)
+
+
+def test_undo_of_a_notebook_that_was_damaged_since_keeps_what_can_be_read(
+    student: Path, course: Course
+) -> None:
+    path = student / "1-one.ipynb"
+    course.change("1-one", "x = 1", "x = 2")
+    update(student)
+    edit(path, "exercise-1-1-answer", "an hour of work")
+    damaged = path.read_bytes()[:-5]
+    path.write_bytes(damaged)
+    (change, *_) = undo(student)
+    assert [report.kind for report in change.reports] == ["broken"]
+    assert sources_of(path) == ["# 1. One", "x = 1", "an hour of work"]
+    assert (student / "1-one.broken.txt").read_bytes() == damaged
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -319,8 +512,9 @@ def test_full_disk_leaves_every_notebook_the_old_one(course: Course, tmp_path: P
             course.change(name, "x = 1", "x = 2")
         filler = fill(folder)
         before = {n: d for n, d in files(folder).items() if n != "filler"}
-        with pytest.raises(OSError, match="No space left"):
-            update(folder)
+        failed = update(folder)
+        assert {change.state for change in failed} == {"failed"}
+        assert {change.reason for change in failed} == {"No space left on device"}
         assert {n: d for n, d in files(folder).items() if n != "filler"} == before
         filler.unlink()
         assert set(states(update(folder)).values()) == {"updated"}
@@ -336,8 +530,9 @@ def test_folder_that_cannot_be_written_is_said(student: Path, course: Course) ->
     versions.rmdir()
     versions.write_text("a file")
     before = files(student)
-    with pytest.raises(OSError, match=r"exists|directory"):
-        update(student)
+    (change, _) = update(student)
+    assert change.state == "failed"
+    assert change.reason
     assert files(student) == before
 
 
@@ -358,5 +553,5 @@ def test_what_root_writes_in_a_students_folder_is_the_students(
     place(folder)
     course.change("1-one", "x = 1", "x = 2")
     update(folder)
-    owners = {(p.stat().st_uid, p.stat().st_gid) for p in folder.rglob("*") if p.name != "lock"}
+    owners = {(p.stat().st_uid, p.stat().st_gid) for p in folder.rglob("*")}
     assert owners == {(4711, 4712)}

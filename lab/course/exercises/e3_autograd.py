@@ -59,8 +59,8 @@ _SQUARES = Exercise(
             name="no_factor",
             answer=_without_the_two,
             hint=Hint(
-                es="Tu gradiente es exactamente la mitad del correcto. ¿Cuál es la derivada de r² con "
-                "respecto a r?",
+                es="Tu gradiente es exactamente la mitad del correcto. ¿Cuál es la derivada de r² "
+                "con respecto a r?",
                 en="Your gradient is exactly half the right one. What is the derivative of r² with "
                 "respect to r?",
             ),
@@ -72,7 +72,8 @@ _SQUARES = Exercise(
                 es="Apunta al revés. En el cuadrado da igual el orden de la resta, en la derivada "
                 "no: ¿qué signo lleva `w` dentro del paréntesis?",
                 en="It points the other way. The order of the subtraction makes no difference to "
-                "the square, but it does to the derivative: what sign does `w` have in the residual?",
+                "the square, but it does to the derivative: what sign has `w` inside the "
+                "parentheses?",
             ),
         ),
         Mistake(
@@ -203,7 +204,8 @@ _LABELS = Exercise(
             name="minus_one",
             answer=_signs,
             hint=Hint(
-                es="Tus clases son −1 y 1. La entropía cruzada usa `y` y `1 - y`: las clases son 0 y 1.",
+                es="Tus clases son −1 y 1. La entropía cruzada usa `y` y `1 - y`: las clases "
+                "son 0 y 1.",
                 en="Your classes are −1 and 1. The cross-entropy uses `y` and `1 - y`: the "
                 "classes are 0 and 1.",
             ),
@@ -296,8 +298,8 @@ _CROSS_ENTROPY = Exercise(
             hint=Hint(
                 es="El signo menos solo alcanza al primer término: las muestras de clase 0 "
                 "restan. ¿Dónde faltan paréntesis?",
-                en="The minus sign reaches the first term only: those of the samples of "
-                "class 0 are subtracted. Where are parentheses missing?",
+                en="The minus sign reaches the first term only: the samples of class 0 "
+                "lower the loss. Where are parentheses missing?",
             ),
         ),
         Mistake(

@@ -85,8 +85,8 @@ _SIGMOID = Exercise(
             hint=Hint(
                 es="La expresión tiene la estructura correcta, pero está en términos de la entrada "
                 "`u`. ¿En términos de qué valor del nodo se escribía la derivada?",
-                en="The expression has the right structure, but it is in terms of the input `u`. In "
-                "terms of which of the node's values was the derivative to be written?",
+                en="The expression has the right structure, but it is in terms of the input `u`. "
+                "In terms of which of the node's values was the derivative to be written?",
             ),
         ),
         Mistake(

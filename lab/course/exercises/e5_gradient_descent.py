@@ -339,11 +339,12 @@ _STANDARDIZE = Exercise(
             name="own_statistics",
             answer=_standardized_by_itself,
             hint=Hint(
-                es="Usaste la media y la desviación estándar de `new`. El modelo se entrenó con las unidades"
-                " de `train`: el mismo pingüino debe dar los mismos números esté con quien esté.",
-                en="You used the mean and the standard deviation of `new`. The model was trained in the"
-                " units of `train`: the same penguin must give the same numbers whoever is with"
-                " it.",
+                es="Usaste la media y la desviación estándar de `new`. El modelo se entrenó con las"
+                " unidades de `train`: el mismo pingüino debe dar los mismos números esté con quien"
+                " esté.",
+                en="You used the mean and the standard deviation of `new`. The model was trained in"
+                " the units of `train`: the same penguin must give the same numbers whoever is"
+                " with it.",
             ),
         ),
         Mistake(

@@ -318,8 +318,8 @@ _AFFINE = Exercise(
             hint=Hint(
                 es="Algún gradiente no tiene la forma de su entrada. Se devuelven en el orden de"
                 " los argumentos de `forward`, uno por cada uno: compara las formas una por una.",
-                en="One of the gradients does not have the shape of its input. They are returned in the"
-                " order of the arguments of `forward`, one for each: compare the shapes one by"
+                en="One of the gradients does not have the shape of its input. They are returned in"
+                " the order of the arguments of `forward`, one for each: compare the shapes one by"
                 " one.",
             ),
         ),
