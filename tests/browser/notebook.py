@@ -3,7 +3,7 @@
 import json
 import re
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.conftest import Result
 
@@ -22,5 +22,16 @@ def notebook(code: str) -> str:
 
 def open_file(page: Page, started: Result, name: str) -> None:
     """Open one file of the lab in the place of what it opens by itself."""
-    address = str(started.json()["url"])
-    page.goto(re.sub(r"/lab(/tree/[^?]*)?\?", f"/lab/tree/{name}?", address))
+    page.goto(_elsewhere(started, f"/lab/tree/{name}"))
+
+
+def open_launcher(page: Page, started: Result) -> str:
+    """Open the lab without any file; returns the address."""
+    address = _elsewhere(started, "/lab")
+    page.goto(address)
+    expect(page.locator(".jp-LauncherCard").first).to_be_visible(timeout=60_000)
+    return address
+
+
+def _elsewhere(started: Result, page: str) -> str:
+    return re.sub(r"/lab(/tree/[^?]*)?\?", f"{page}?", str(started.json()["url"]))

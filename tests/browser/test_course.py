@@ -56,7 +56,7 @@ def test_student_opens_runs_answers_wrong_and_then_right(
 
     for name in ("Archivo", "Editar", "Ver"):  # the language pack, which lacks some words
         expect(page.get_by_role("menuitem", name=name, exact=True)).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("Python 3 (ipykernel) |")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
     page.get_by_role("menuitem", name=re.compile("^(Run|Ejecutar)$")).click()
     page.get_by_text(re.compile("^(Run All Cells|Ejecutar todas las celdas)$")).click()
 
@@ -94,7 +94,7 @@ def test_update_leaves_the_notebook_alone_that_is_open(
         notebook["metadata"]["lab"]["version"] = "0123456789abcdef"
         path.write_text(json.dumps(notebook))
     open_file(page, started, "1-tensors.ipynb")
-    expect(page.get_by_text("Python 3 (ipykernel) |")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
     open_one = (tmp_path / "1-tensors.ipynb").read_bytes()
 
     again = inv("lab", "--engine", "docker", "--work", str(tmp_path))

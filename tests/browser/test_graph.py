@@ -91,7 +91,7 @@ def test_notebook_draws_a_graph_and_checks_a_gradient(
     )  # fmt: skip
     assert started.code == 0, started.err
     open_file(page, started, "grafo.ipynb")
-    expect(page.get_by_text("Python 3 (ipykernel) |")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
     drawn = page.locator(".lab-graph svg")

@@ -7,6 +7,7 @@ import psutil
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
+from tests.browser.notebook import open_launcher
 from tests.conftest import CommandLine
 from tests.jupyter import Server
 
@@ -32,10 +33,7 @@ def complaints(page: Page) -> list[str]:
 def _open(page: Page, inv: CommandLine, *words: str, **env: str) -> str:
     started = inv("lab", *words, "--json", **env)
     assert started.code == 0, started.err
-    url = str(started.json()["url"])
-    page.goto(url)
-    expect(page.locator(".jp-LauncherCard").first).to_be_visible(timeout=60_000)
-    return url
+    return open_launcher(page, started)
 
 
 def _meter(page: Page) -> dict[str, float]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.notebook import open_launcher
 from tests.conftest import CommandLine, MakeDriver, wait_for
 from tests.nvml import scenarios
 
@@ -14,8 +15,7 @@ pytestmark = pytest.mark.browser
 def _open(page: Page, inv: CommandLine, *words: str, **env: str) -> None:
     started = inv("lab", *words, "--json", **env)
     assert started.code == 0, started.err
-    page.goto(str(started.json()["url"]))
-    expect(page.locator(".jp-LauncherCard").first).to_be_visible(timeout=60_000)
+    open_launcher(page, started)
 
 
 def _run_in_terminal(page: Page, line: str) -> None:

@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from lab.course import formats, updating
+from lab.course import formats, source, updating
 from lab.errors import LabError
 from tests.conftest import ROOT
 from tests.course.shelves import (
@@ -30,8 +31,9 @@ from tests.disks import fill, mounted
 
 
 @pytest.fixture
-def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
-    return Course(tmp_path / "sources", monkeypatch)
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
+    yield Course(tmp_path / "sources", monkeypatch)
+    source.sources.cache_clear()
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def machine(nvml_library: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
         made.end()
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(scenario=_machines())
 def test_any_machine_gives_a_report_or_a_cause(
     machine: _Machine, scenario: scenarios.Scenario

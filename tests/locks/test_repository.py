@@ -89,7 +89,8 @@ def test_locks_agree_on_what_they_share(name: str, other: str) -> None:
 
 def test_runner_is_small() -> None:
     assert "torch" not in versions("runner")
-    assert len(pins("runner")) < 20
+    # nbformat and jupytext, for the course, bring ten small ones.
+    assert len(pins("runner")) < 30
 
 
 def test_torch_is_pinned_to_one_build_per_platform() -> None:
