@@ -405,6 +405,16 @@ def doctor(
         "selftest": "try whether this machine can tell a 5 % difference from none; 3 if not",
         "show": "show an earlier run from its file; measure nothing",
         "report": "write one page of HTML with plots to this file",
+        "nodes": "on the nodes of a Slurm cluster: a number, all, or a list such as n[1-3,8]",
+        "partition": "of the nodes; this and the next: as sbatch takes it, or from cluster.toml",
+        "account": "that the jobs are charged to",
+        "time": "that a node's job may take (default: its budget and 15 minutes)",
+        "constraint": "features that the nodes must have, such as a100&ib",
+        "exclusive": "each node's job has the node to itself",
+        "parallel": "nodes at once (default: all)",
+        "no-wait": "print the run's name once its jobs are submitted; with --collect what there is",
+        "collect": "go on with a run of --nodes, by its name: wait for it, then show what came",
+        "retry": "run again the nodes of a run of --nodes that have no complete result",
         "engine": _ENGINE,
         "device": _DEVICE,
         "image": _IMAGE,
@@ -432,6 +442,16 @@ def bench(
     selftest: bool = False,
     show: str | None = None,
     report: str | None = None,
+    nodes: str | None = None,
+    partition: str = "",
+    account: str = "",
+    time: str = "",
+    constraint: str = "",
+    exclusive: bool = False,
+    parallel: str = "",
+    no_wait: bool = False,
+    collect: str | None = None,
+    retry: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     image: str = "",
@@ -443,10 +463,10 @@ def bench(
     """Measure how fast torch computes here, with intervals, and say how far to trust each figure.
 
     Every run is kept in results/. Let the machine rest meanwhile: what else runs shows in the
-    figures.
-    Examples: ./inv bench --quick    ./inv bench --only matmul --size 1024 --report page.html
+    figures. With --nodes on the nodes of a Slurm cluster, where the slow ones are named.
+    Examples: ./inv bench --quick    ./inv bench --only matmul --size 1024    ./inv bench --nodes 4
     """
-    from lab import bench_command
+    from lab import bench_command, cluster_command
     from lab.bench_command import named_file
     from lab.launch import Wish
     from lab.paths import results
@@ -458,8 +478,21 @@ def bench(
         "precision": precision, "threads": threads, "seed": seed, "compare": compare is not None,
         "report": report is not None, "force": force,
     }  # fmt: skip
-    modes = {"cases": cases, "selftest": selftest, "show": show is not None}
-    bench_command.refuse_senseless(modes, asked)
+    modes = {
+        "cases": cases, "selftest": selftest, "show": show is not None, "nodes": nodes is not None,
+        "collect": collect is not None, "retry": retry is not None,
+    }  # fmt: skip
+    on_cluster = {
+        "partition": partition, "account": account, "time": time, "constraint": constraint,
+        "exclusive": exclusive, "parallel": parallel, "no-wait": no_wait,
+        "dry-run": dry_run and (collect or retry),
+    }  # fmt: skip
+    bench_command.refuse_senseless(modes, asked | on_cluster)
+    cluster = cluster_command.parse_asked(
+        nodes=nodes, collect=collect, retry=retry, partition=partition, account=account, time=time,
+        constraint=constraint, exclusive=exclusive, parallel=parallel, no_wait=no_wait,
+        argv=_words_from("bench"), variables=os.environ,
+    )  # fmt: skip
     order = bench_command.parse_order(
         wish, only=only, quick=quick, full=full, size=size, dtype=dtype, budget=budget,
         precision=precision, threads=threads, seed=seed, argv=_words_from("bench"),
@@ -468,7 +501,9 @@ def bench(
         publish=lambda record, text: _publish(record, text, json=json, output=output, compact=True),
         say=say, report=named_file(report, "--report"), output=_path(output),
     )  # fmt: skip
-    if cases:
+    if cluster.any:
+        _end(cluster_command.run(order, cluster, tell, dry_run=dry_run))
+    elif cases:
         tell.publish(*bench_command.case_list())
     elif dry_run:
         _show_plan(bench_command.plan(order, say), json=json, output=output)

@@ -117,18 +117,24 @@ def named_file(text: str | None, option: str) -> Path | None:
 
 
 # What each way of the command can use of the other options; it measures where it is none of them.
-_USES = {
+_USES: dict[str, set[str]] = {
     "cases": set(),
     "show": {"compare", "report", "force"},
     "selftest": {"budget", "threads", "seed", "precision"},
-}
+    "nodes": {
+        "quick", "full", "only", "size", "dtype", "budget", "precision", "threads", "seed",
+        "partition", "account", "time", "constraint", "exclusive", "parallel", "no-wait", "dry-run",
+    },
+    "collect": {"no-wait"},
+    "retry": {"no-wait", "parallel"},
+}  # fmt: skip
 
 
 def refuse_senseless(modes: dict[str, bool], asked: Mapping[str, object]) -> None:
     """Refuse options that exclude each other, rather than leave one of them out without a word.
 
     Args:
-        modes: whether `--cases`, `--show` and `--selftest` were given.
+        modes: whether `--cases`, `--show`, `--selftest`, `--nodes` and so on were given.
         asked: the other options, by their names; what was not given is false.
 
     Raises:
@@ -172,7 +178,7 @@ def measure(order: Order, compare_with: Path | None, tell: Tell, *, force: bool)
         LabError: it could not be measured.
     """
     earlier = results.load(compare_with) if compare_with else None
-    _check_folders(tell)
+    check_folders(tell)
     with Progress() as progress:
         bench = make_ready(order, progress)
         progress.begin(round(order.seconds))
@@ -198,7 +204,7 @@ def _trouble(outcome: Outcome) -> LabError | None:
 
 def selftest(order: Order, tell: Tell) -> int:
     """Test the measuring itself; returns the exit code."""
-    _check_folders(tell)
+    check_folders(tell)
     with Progress() as progress:
         bench = make_ready(order, progress)
         progress.begin(round(order.seconds))
@@ -213,7 +219,7 @@ def show(
 ) -> int:
     """Show an earlier run, beside another one where that was asked for; returns the exit code."""
     assert path is not None
-    _check_folders(tell)
+    check_folders(tell)
     report = results.load(path)
     if compare_with is not None:
         earlier = results.load(compare_with)
@@ -236,7 +242,7 @@ def _page(report: BenchReport, where: Wish, tell: Tell) -> None:
         tell.say(f"the page is {_short(tell.report)}")
 
 
-def _check_folders(tell: Tell) -> None:
+def check_folders(tell: Tell) -> None:
     """See that the files that were named can be written, before minutes are spent.
 
     Raises:

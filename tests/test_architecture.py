@@ -35,6 +35,7 @@ ROOMS = {
     "autograd": {"errors", "records", "told", "memory"},
     # NVML has one caller, lab/gpu: the speed tests look through it while they run.
     "bench": {"errors", "process", "records", "paths", "gpu", "told", "memory"},
+    "cluster": {"errors", "process", "records", "paths", "engines"},
     "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks"},
     "doctor": {

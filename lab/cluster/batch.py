@@ -1,0 +1,131 @@
+"""The batch script and its submission, from a frozen request. Makes text; starts nothing."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+
+BEGUN = "begun"
+RESULT = "result.json"
+LOG = "log.txt"
+# A comma belongs to several partitions, & | * [ ] ( ) to constraints.
+_WORD = re.compile(r"[A-Za-z0-9_.,:@%+&|*\[\]()=/-]+")
+# As sbatch reads it: minutes, minutes:seconds, hours:minutes:seconds, days-hours and so on.
+_TIME = re.compile(r"[0-9]+(?::[0-9]{1,2}){0,2}|[0-9]+-[0-9]{1,2}(?::[0-9]{1,2}){0,2}")
+_OPTION = re.compile(r"--[a-z][a-z-]*(?:=[A-Za-z0-9_.,:@%+&|*\[\]()=/-]+)?")
+# What a script decides itself, or what would take the results away.
+_RESERVED = {
+    "--nodes", "--nodelist", "--ntasks", "--array", "--job-name", "--output", "--error", "--wrap",
+    "--requeue", "--no-requeue", "--open-mode", "--dependency", "--comment", "--parsable",
+    "--chdir",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchRequest:
+    """What the job of every node is to be.
+
+    Args:
+        name: of the run; all its jobs have it.
+        folder: of the run, on a file system that the nodes share.
+        clone: whose ./inv the nodes run.
+        state: the folder of the environments, shared as well.
+        words: the command line after ./inv, without where its results go.
+        partition, account, time, constraint: as sbatch takes them; empty leaves them out.
+        exclusive: whether a job has its node to itself.
+        options: further options of sbatch.
+    """
+
+    name: str
+    folder: Path
+    clone: Path
+    state: Path
+    words: tuple[str, ...]
+    partition: str = ""
+    account: str = ""
+    time: str = ""
+    constraint: str = ""
+    exclusive: bool = False
+    options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse values that sbatch could take for something else.
+
+        Raises:
+            LabError: one of them is no such value.
+        """
+        for option in ("partition", "account", "constraint"):
+            value = getattr(self, option)
+            if value and not _WORD.fullmatch(value):
+                raise _refused(f"--{option}", value, "it has a character that Slurm's names lack")
+        if self.time and not _TIME.fullmatch(self.time):
+            raise _refused(
+                "--time", self.time, "a time is minutes, or [days-]hours:minutes:seconds"
+            )
+        for option in self.options:
+            if not _OPTION.fullmatch(option) or option.partition("=")[0] in _RESERVED:
+                raise _refused("options of cluster.toml", option, "it is no option to add here")
+
+
+def _refused(name: str, value: str, why: str) -> LabError:
+    return LabError(
+        f"{name} cannot be {value!r}.",
+        why=why,
+        next_step="see `man sbatch`, and pass another value",
+    )
+
+
+def batch_script(request: BatchRequest) -> str:
+    """The script of every node's job; it is told the node and the number of the attempt.
+
+    A requeue would begin again in the same file, and the exit code says nothing (srun ends with 0
+    where a node failed): what counts is what the job leaves in its folder.
+    """
+    valued = {
+        "partition": request.partition, "account": request.account, "time": request.time,
+        "constraint": request.constraint,
+    }  # fmt: skip
+    lines = ["--nodes=1", "--ntasks=1", "--no-requeue", "--open-mode=append"]
+    lines += [f"--{name}={value}" for name, value in valued.items() if value]
+    # With the node to itself a job also takes its memory, of which Slurm gives it a share else.
+    lines += ["--exclusive", "--mem=0"] if request.exclusive else []
+    lines += request.options
+    folder = shlex.quote(str(request.folder / "nodes"))
+    return "\n".join(
+        [
+            "#!/bin/sh",
+            *[f"#SBATCH {line}" for line in lines],
+            "# Arguments: the node as Slurm calls it, the number of the attempt.",
+            "set -eu",
+            f'here={folder}/"$1"/"$2"',
+            f'printf "%s\\n" "$SLURM_JOB_ID" >"$here/.{BEGUN}"',
+            f'mv "$here/.{BEGUN}" "$here/{BEGUN}"',
+            f"export LAB_STATE={shlex.quote(str(request.state))}",
+            'export LAB_RESULTS="$here"',
+            f"cd {shlex.quote(str(request.clone))}",
+            f'exec ./inv {shlex.join(request.words)} --output "$here/{RESULT}"',
+            "",
+        ]
+    )
+
+
+def submission(name: str, folder: Path, node: str, attempt: int, after: str = "") -> list[str]:
+    """The command line that submits a node's job.
+
+    Args:
+        name: of the run.
+        folder: of the run, with the script.
+        node: the one that the job is for.
+        attempt: its number; where the job is found by it later.
+        after: number of the job that has to end first, however it ends.
+    """
+    # In a name of a file, sbatch replaces what follows a %.
+    log = str(folder / "nodes" / node / str(attempt) / LOG).replace("%", "%%")
+    return [
+        "sbatch", "--parsable", f"--job-name={name}", f"--comment={attempt}",
+        f"--nodelist={node}", f"--output={log}",
+        *([f"--dependency=afterany:{after}"] if after else []),
+        str(folder / "job.sh"), node, str(attempt),
+    ]  # fmt: skip

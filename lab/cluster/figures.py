@@ -1,0 +1,84 @@
+"""What the comparison between nodes needs of one node's run: a time for each case, and its
+set-up."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import fmean, median
+
+from lab.records.bench import BenchReport, CaseResult, Environment
+
+Key = tuple[str, str, str]
+_PREEMPTING = ("preempted", "stolen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One case on one node; the samples themselves stay in the node's file.
+
+    Args:
+        case: without its samples.
+        time_s: seconds for one call, of all samples.
+        clean_share: samples that nothing disturbed.
+        throttled_share: samples in which a limit held the process back.
+        preempted_share: samples in which others had the processor.
+    """
+
+    case: CaseResult
+    time_s: float | None
+    clean_share: float | None
+    throttled_share: float = 0.0
+    preempted_share: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """All cases of a node's run, and where it was measured."""
+
+    environment: Environment = field(default_factory=Environment)
+    cases: Mapping[Key, Figure] = field(default_factory=dict)
+
+
+def figures_of(report: BenchReport) -> Figures:
+    """Reduce a run to its figures, so that those of many nodes fit into memory."""
+    return Figures(
+        environment=report.environment,
+        cases={key_of(case): _figure(case) for case in report.cases},
+    )
+
+
+def key_of(case: CaseResult) -> Key:
+    """What makes a case the same on two nodes; `cuda:0` and `cuda:1` are one device."""
+    return case.name, json.dumps(case.params, sort_keys=True), case.device.partition(":")[0]
+
+
+def _figure(case: CaseResult) -> Figure:
+    from msgspec.structs import replace
+
+    count = len(case.samples_s)
+    bare = replace(
+        case, samples_s=[], clean=[], process=[], round=[], at_s=[], wall_s=[], launched_s=[],
+        telemetry=[], notes=[],
+    )  # fmt: skip
+    if not count or case.calls_per_sample < 1:
+        return Figure(case=bare, time_s=None, clean_share=None)
+    return Figure(
+        case=bare, time_s=sustained_time(case), clean_share=sum(case.clean) / count,
+        throttled_share=case.disturbances.get("throttled", 0) / count,
+        preempted_share=sum(case.disturbances.get(why, 0) for why in _PREEMPTING) / count,
+    )  # fmt: skip
+
+
+def sustained_time(case: CaseResult) -> float:
+    """Seconds for one call as the node keeps it up: the median over the rounds of their means.
+
+    `inv bench` leaves disturbed samples out, to say what the device can do. A node whose processor
+    is taken away four fifths of the time looks as fast as any by that figure, and slows down
+    whatever waits for it: between nodes all samples count. A mean has the pauses in it; the median
+    of the means keeps a single one from deciding.
+    """
+    rounds: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for duration, process, number in zip(case.samples_s, case.process, case.round, strict=True):
+        rounds[process, number].append(duration / case.calls_per_sample)
+    return median(fmean(durations) for durations in rounds.values())

@@ -1,0 +1,134 @@
+"""Finds the nodes that are slow: by a robust score for each case, with a floor in percent."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from lab.cluster.figures import Figure, Figures, Key
+from lab.records.cluster import Cause
+
+# Fewer nodes do not show which of them is the odd one.
+LEAST_NODES = 3
+# Robust standard deviations above the median. Source: Iglewicz and Hoaglin, How to Detect and
+# Handle Outliers, ASQC Basic References in Quality Control 16 (1993), who propose 3.5.
+LIMIT = 3.5
+# The median absolute deviation of few values is too small. Source: Croux and Rousseeuw, Time-
+# efficient algorithms for two highly robust estimators of scale, Computational Statistics 1 (1992).
+_FEW = {3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
+_NORMAL = 1.4826
+# A cause explains a slow node when it differs from the others by so much.
+_SHARE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A node's case beside the others'."""
+
+    ratio: float
+    score: float
+    slow: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What is usual for a case: the median of the nodes' times, the deviation of their
+    logarithms."""
+
+    nodes: int
+    median_s: float
+    deviation: float
+
+    def standing(self, time_s: float, floor: float) -> Standing:
+        """Where a time stands.
+
+        Args:
+            time_s: of one node.
+            floor: a node that is slower by less than this share is not slow. Nodes that agree to a
+                thousandth would else make a straggler of one that is slower by half a percent.
+        """
+        above = math.log(time_s / self.median_s)
+        score = above / max(self.deviation, math.log1p(floor) / LIMIT)
+        return Standing(ratio=time_s / self.median_s, score=score, slow=score > LIMIT)
+
+
+def scale_of(times_s: list[float]) -> Scale | None:
+    """What is usual among these times, in seconds above 0; None where there are too few."""
+    count = len(times_s)
+    if count < LEAST_NODES:
+        return None
+    logs = [math.log(time) for time in times_s]
+    middle = median(logs)
+    few = _FEW.get(count, count / (count - 0.8))
+    deviation = few * _NORMAL * median(abs(value - middle) for value in logs)
+    return Scale(nodes=count, median_s=math.exp(middle), deviation=deviation)
+
+
+def scales(nodes: Mapping[str, Figures]) -> dict[Key, Scale]:
+    """What is usual for each case that enough nodes measured."""
+    times: dict[Key, list[float]] = {}
+    for figures in nodes.values():
+        for key, figure in figures.cases.items():
+            if figure.time_s is not None:
+                times.setdefault(key, []).append(figure.time_s)
+    found = {key: scale_of(values) for key, values in times.items()}
+    return {key: scale for key, scale in found.items() if scale is not None}
+
+
+def standings(
+    first: Figures, recheck: Figures | None, usual: Mapping[Key, Scale], floor: float
+) -> dict[Key, Standing]:
+    """Where a node stands in each of its cases; of two runs the faster one counts.
+
+    Args:
+        first: its figures.
+        recheck: those of its second run.
+        usual: what they are compared with.
+        floor: as in `Scale.standing`.
+    """
+    found = {}
+    for key, figure in first.cases.items():
+        again = recheck.cases.get(key) if recheck is not None else None
+        times = [each.time_s for each in (figure, again) if each and each.time_s is not None]
+        if times and key in usual:
+            found[key] = usual[key].standing(min(times), floor)
+    return found
+
+
+def likely_cause(node: Figures, others: list[Figures], slow: list[Key]) -> tuple[Cause, str]:
+    """What the record shows beside the slowness: the cause, and in words what was seen.
+
+    Args:
+        node: the slow one.
+        others: the nodes that are not.
+        slow: its slow cases.
+    """
+    limit = node.environment.cgroup.cpus if node.environment.cgroup else None
+    theirs = [o.environment.cgroup.cpus if o.environment.cgroup else None for o in others]
+    if limit is not None and all(other is None or other > limit for other in theirs):
+        return "cpu_limit", f"its control group allows {limit:g} processors, the others' more"
+    here = [node.cases[key] for key in slow]
+    there = [o.cases[key] for o in others for key in slow if key in o.cases]
+    if (gap := _gap(here, there, lambda f: f.throttled_share)) > _SHARE:
+        return "cpu_limit", f"a limit held it back in {100 * gap:.0f} % more of its samples"
+    if (gap := _gap(here, there, lambda f: f.preempted_share)) > _SHARE:
+        return (
+            "cpu_contention",
+            f"others had its processors in {100 * gap:.0f} % more of its samples",
+        )
+    clock, usual = _clock(here), _clock(there)
+    if clock is not None and usual is not None and clock < 0.95 * usual:
+        return "clock", f"its clock was {clock / 1e9:.2f} GHz, the others' {usual / 1e9:.2f} GHz"
+    return "unexplained", "its record shows neither a lower clock nor others on its processors"
+
+
+def _gap(here: list[Figure], there: list[Figure], share: Callable[[Figure], float]) -> float:
+    """How much larger a share is here, in the middle."""
+    if not here or not there:
+        return 0.0
+    return median(map(share, here)) - median(map(share, there))
+
+
+def _clock(figures: list[Figure]) -> float | None:
+    clocks = [f.case.clock_hz for f in figures if f.case.clock_hz is not None]
+    return median(clocks) if clocks else None

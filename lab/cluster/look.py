@@ -1,0 +1,102 @@
+"""Looks at a run: what its nodes left in its folder, beside what Slurm says of their jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lab.cluster.folder import Attempt, RunFolder
+from lab.cluster.slurm import Job, read_accounts, read_jobs
+from lab.cluster.states import Seen
+from lab.errors import LabError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """The jobs of a run, by node and attempt.
+
+    Args:
+        known: by node and attempt.
+        answered: whether Slurm answered; where it did not, no job may be taken for gone.
+    """
+
+    known: Mapping[tuple[str, int], Job] = field(default_factory=dict)
+    answered: bool = True
+
+    def of(self, attempt: Attempt) -> Job | None:
+        """The job of an attempt; None where nobody knows it."""
+        return self.known.get((attempt.entry.node, attempt.entry.attempt))
+
+
+def look_at_jobs(run: RunFolder, *, thorough: bool = False) -> Jobs:
+    """Ask Slurm for the jobs of a run.
+
+    Args:
+        run: the run.
+        thorough: ask the database too for jobs that Slurm has forgotten, where there is one.
+    """
+    seen = read_jobs(run.name)
+    if seen is None:
+        return Jobs(answered=False)
+    known = {(job.node, job.attempt): job for job in seen}
+    if thorough:
+        forgotten = {
+            number: (node, attempt.entry.attempt)
+            for node, attempts in run.attempts().items()
+            for attempt in attempts
+            if not attempt.done and (node, attempt.entry.attempt) not in known
+            if (number := attempt.entry.job or attempt.begun())
+        }
+        for number, state in read_accounts(list(forgotten)).items():
+            if number in forgotten:
+                node, which = forgotten[number]
+                known[node, which] = Job(id=number, state=state, node=node, attempt=which)
+    return Jobs(known=known)
+
+
+def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
+    """What there is of an attempt.
+
+    Args:
+        attempt: of a node.
+        jobs: of its run.
+        read: read its figures and its log too, which takes time.
+    """
+    done = attempt.done
+    seen = Seen(
+        begun=bool(attempt.begun()), job=jobs.of(attempt), whole=done, error=attempt.entry.error
+    )
+    if not read:
+        return seen
+    report, error = None, attempt.entry.error
+    try:
+        report = attempt.report()
+    except LabError as damaged:
+        error = f"{damaged.what} {damaged.why}"
+    return Seen(
+        begun=seen.begun or done, job=seen.job, report=report, whole=done, error=error,
+        last_words=attempt.last_words() if not done or not _measured(report) else "",
+    )  # fmt: skip
+
+
+def _measured(report: object) -> bool:
+    return any(case.samples_s for case in getattr(report, "cases", []))
+
+
+def main_attempt(attempts: list[Attempt]) -> Attempt | None:
+    """The attempt whose figures stand for a node: the last that is done, else the last of all."""
+    own = [attempt for attempt in attempts if attempt.entry.purpose != "recheck"]
+    return next((a for a in reversed(own) if a.done), own[-1] if own else None)
+
+
+def recheck_of(attempts: list[Attempt]) -> Attempt | None:
+    """The second run of a node that was slow in the one that stands for it."""
+    main = main_attempt(attempts)
+    later = [
+        a for a in attempts
+        if a.entry.purpose == "recheck" and main and a.entry.attempt > main.entry.attempt
+    ]  # fmt: skip
+    return later[-1] if later else None
+
+
+def last_attempts(run: RunFolder) -> list[Attempt]:
+    """The newest attempt of every node that has one."""
+    return [attempts[-1] for attempts in run.attempts().values() if attempts]

@@ -1,0 +1,153 @@
+"""Asks Slurm and tells it: its nodes, its jobs. Nothing here believes an exit code of a job."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.errors import LabError
+from lab.process import Finished, run
+
+# A controller under load answers late; one that is gone is given up by Slurm's own programs.
+_PATIENCE_S = 120
+_UNAVAILABLE = {
+    "down", "drain", "drained", "draining", "fail", "failing", "error", "unknown", "future", "inval"
+}  # fmt: skip
+WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD", "REQUEUE_FED"}
+WORKING = {"RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING",
+           "STAGE_OUT"}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmNode:
+    """A node as sinfo shows it.
+
+    Args:
+        name: of the node.
+        state: such as `idle`, without the marks that Slurm puts behind it.
+        partition: one that it is in.
+        default: whether that is the partition of jobs that name none.
+        features: that a constraint can ask for.
+        reason: why it is down or drained; empty where none is known.
+    """
+
+    name: str
+    state: str
+    partition: str = ""
+    default: bool = False
+    features: frozenset[str] = frozenset()
+    reason: str = ""
+
+    @property
+    def available(self) -> bool:
+        """Whether a job that asks for it can ever start there, as things are."""
+        return self.state not in _UNAVAILABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job as Slurm shows it: its number, state, node, attempt, and why it is in that state."""
+
+    id: str
+    state: str
+    node: str = ""
+    attempt: int = 0
+    reason: str = ""
+
+
+def read_nodes(partition: str = "") -> list[SlurmNode]:
+    """All nodes, once for each partition that they are in.
+
+    Raises:
+        LabError: there is no Slurm, or it does not answer.
+    """
+    argv = ["sinfo", "--noheader", "--Node", "--format=%N|%T|%P|%f|%E"]
+    done = _ask([*argv, *([f"--partition={partition}"] if partition else [])])
+    return parse_nodes(done.stdout)
+
+
+def parse_nodes(text: str) -> list[SlurmNode]:
+    """The nodes of sinfo's lines."""
+    found = []
+    for line in text.splitlines():
+        name, state, partition, features, reason = (line.split("|", 4) + [""] * 5)[:5]
+        known = features if features != "(null)" else ""
+        found.append(
+            SlurmNode(
+                name=name.strip(), state=re.sub(r"[^a-z_]+$", "", state.strip().lower()),
+                partition=partition.rstrip("*"), default=partition.endswith("*"),
+                features=frozenset(filter(None, known.split(","))),
+                reason="" if reason.strip().lower() == "none" else reason.strip(),
+            )
+        )  # fmt: skip
+    return found
+
+
+def read_jobs(name: str) -> list[Job] | None:
+    """The jobs of a run that Slurm still knows, ended ones too; None where it does not answer."""
+    done = run(
+        ["squeue", "--states=all", f"--name={name}", "--noheader", "--format=%i|%T|%n|%k|%r"],
+        timeout_s=_PATIENCE_S,
+    )  # fmt: skip
+    return parse_jobs(done.stdout) if done.ok else None
+
+
+def parse_jobs(text: str) -> list[Job]:
+    """The jobs of squeue's lines."""
+    found = []
+    for line in text.splitlines():
+        number, state, node, attempt, reason = (line.split("|", 4) + [""] * 5)[:5]
+        found.append(
+            Job(
+                id=number.strip(), state=state.strip(), node=node.strip(),
+                attempt=int(attempt) if attempt.strip().isdecimal() else 0,
+                reason="" if reason.strip() == "None" else reason.strip(),
+            )
+        )  # fmt: skip
+    return found
+
+
+def read_accounts(ids: Sequence[str]) -> dict[str, str]:
+    """The states of jobs that Slurm has forgotten, from its database; none without one."""
+    if not ids:
+        return {}
+    done = run(
+        ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State",
+         f"--jobs={','.join(ids)}"],
+        timeout_s=_PATIENCE_S,
+    )  # fmt: skip
+    lines = [line.split("|") for line in done.stdout.splitlines() if done.ok]
+    # `CANCELLED by 1000` names who did it.
+    return {line[0]: line[1].split()[0] for line in lines if len(line) > 1 and line[1]}
+
+
+def submit(argv: Sequence[str]) -> tuple[str, str]:
+    """Submit a job; returns its number, or an empty one and why Slurm did not take it."""
+    done = run(argv, timeout_s=_PATIENCE_S)
+    # `--parsable` prints the number, and the cluster's name behind a semicolon.
+    number = done.stdout.strip().partition(";")[0]
+    if done.ok and number.isdecimal():
+        return number, ""
+    return "", done.last_words.removeprefix("sbatch: error: ")
+
+
+def cancel(ids: Sequence[str]) -> None:
+    """Take jobs back; one that has ended meanwhile is none."""
+    if ids:
+        run(["scancel", *ids], timeout_s=_PATIENCE_S)
+
+
+def _ask(argv: Sequence[str]) -> Finished:
+    done = run(argv, timeout_s=_PATIENCE_S)
+    if done.code in (126, 127):
+        raise LabError(
+            "There is no Slurm on this machine.",
+            why=done.last_words,
+            next_step="run it where `sinfo` answers, such as the cluster's login node",
+        )
+    if not done.ok:
+        raise LabError(
+            "Slurm does not answer.",
+            why=done.last_words,
+            next_step="see whether `sinfo` answers; its controller may be down",
+        )
+    return done

@@ -1,0 +1,110 @@
+"""What became of a node: from what it left in its folder, and from what Slurm says of its job."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lab.cluster.slurm import WAITING, WORKING, Job
+from lab.records.bench import BenchReport
+from lab.records.cluster import State
+
+Phase = Literal["pending", "running", "done", "lost"]
+_ENDS = {
+    "NODE_FAIL": "the node failed",
+    "BOOT_FAIL": "the node did not boot",
+    "CANCELLED": "its job was cancelled",
+    "TIMEOUT": "the time of its job was up",
+    "PREEMPTED": "another job took its place",
+    "OUT_OF_MEMORY": "its memory was used up",
+    "DEADLINE": "its deadline came before it could start",
+    "REVOKED": "another cluster took its job",
+}
+# The script came to its end: whatever exit code it had, the result is not there.
+_BY_ITSELF = {"COMPLETED", "FAILED"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What there is of a node's attempt.
+
+    Args:
+        begun: whether its job wrote that it began.
+        job: as Slurm shows it; None where it knows it no more.
+        report: its result, or what it had kept when it was cut short.
+        whole: whether that is its result.
+        error: why it was not submitted, or why its file cannot be read.
+        last_words: of its log.
+    """
+
+    begun: bool
+    job: Job | None
+    report: BenchReport | None = None
+    whole: bool = False
+    error: str = ""
+    last_words: str = ""
+
+
+def phase_of(seen: Seen) -> Phase:
+    """How far an attempt is, for the live view."""
+    if seen.whole:
+        return "done"
+    if seen.job is not None and seen.job.state in WORKING:
+        return "running"
+    if seen.job is not None and seen.job.state in WAITING:
+        return "pending"
+    return "lost"
+
+
+def state_of(seen: Seen) -> tuple[State, list[str]]:
+    """The state of a node, and why it is not `ok`; what other nodes measured is not looked at."""
+    if seen.report is None and seen.error:
+        return ("failed" if seen.begun else "never_started"), [seen.error]
+    if seen.report is not None and any(case.samples_s for case in seen.report.cases):
+        return _with_figures(seen, seen.report)
+    if seen.whole:
+        return "failed", _unmeasured(seen)
+    if not seen.begun:
+        return "never_started", [_not_begun(seen)]
+    if seen.job is not None and seen.job.state in _BY_ITSELF:
+        return "failed", [seen.last_words or "its job ended without a result and without a word"]
+    if seen.job is not None and seen.job.state in WORKING:
+        return "partial", ["it is still running, without a figure so far"]
+    return "lost", [f"{_end(seen.job)}, after it began and before it had a figure"]
+
+
+def _with_figures(seen: Seen, report: BenchReport) -> tuple[State, list[str]]:
+    if seen.whole and report.ended in ("done", "budget"):
+        return "ok", []
+    if seen.whole:
+        return "partial", [f"its run is {report.ended}"]
+    if seen.job is not None and seen.job.state in WORKING:
+        return "partial", ["it is still running"]
+    return "partial", [f"{_end(seen.job)}, before the run was complete"]
+
+
+def _unmeasured(seen: Seen) -> list[str]:
+    """Why a run that came to its end has no figure."""
+    assert seen.report is not None
+    reasons = list(seen.report.problems) or [c.reason for c in seen.report.cases if c.reason][:1]
+    return reasons or [seen.last_words or "nothing was measured"]
+
+
+def _not_begun(seen: Seen) -> str:
+    job = seen.job
+    if job is None:
+        return "no job of it is known: it was not submitted, or it never began"
+    if job.state in WAITING:
+        return f"its job waits: {job.reason or 'Slurm gives no reason'}"
+    if job.state in WORKING:
+        return "its job is about to begin"
+    if job.state in _BY_ITSELF:
+        words = f" ({seen.last_words})" if seen.last_words else ""
+        return f"its job could not write to the run's folder: does the node see it?{words}"
+    return f"{_end(job)} before it began"
+
+
+def _end(job: Job | None) -> str:
+    if job is None:
+        return "its job is gone, and Slurm does not say how it ended"
+    if job.state in _ENDS:
+        return _ENDS[job.state]
+    return f"its job ended ({job.state.lower()})"

@@ -1,0 +1,119 @@
+"""What the nodes of a cluster measured, as a record. Times in seconds, UTC in ISO 8601."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from lab.records.bench import Param
+from lab.records.bench import Verdict as CaseVerdict
+
+State = Literal["ok", "partial", "failed", "lost", "never_started"]
+Verdict = Literal["ok", "straggler", "suspect", "unknown"]
+Cause = Literal["clock", "cpu_limit", "cpu_contention", "unexplained"]
+
+
+class NodeCase(Struct, frozen=True, kw_only=True):
+    """One case on one node."""
+
+    name: str
+    params: dict[str, Param]
+    device: str
+    time_s: float | None = None
+    """Seconds for one call, of all samples: the median of the rounds' means. Disturbed samples
+    count here, since a node that is disturbed is slow."""
+    recheck_time_s: float | None = None
+    """The same in the second run, where the first one was slow."""
+    median_s: float | None = None
+    """Seconds for one call when nothing disturbed it, as `inv bench` says it."""
+    clean_percent: float | None = None
+    """Samples that nothing disturbed."""
+    case_verdict: CaseVerdict
+    ratio: float | None = None
+    """Time over the median of the nodes' times; of the faster run where there are two."""
+    score: float | None = None
+    """Deviation from that median in robust standard deviations, of logarithms of the time."""
+    slow: bool = False
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """One node of the run."""
+
+    name: str
+    state: State
+    verdict: Verdict
+    """`suspect` is slow and not checked again yet; `unknown`: it has no figures, or too few nodes
+    have any."""
+    cause: Cause | None = None
+    """Of a straggler, the likely one."""
+    reasons: list[str] = []
+    """Why its state or its verdict is not `ok`."""
+    cases: list[NodeCase] = []
+    jobs: list[str] = []
+    """Numbers of its jobs in Slurm, the last one last."""
+    file: str | None = None
+    """Its own run of `inv bench`, relative to `folder`."""
+    recheck_file: str | None = None
+
+
+class Spread(Struct, frozen=True, kw_only=True):
+    """One case over the nodes."""
+
+    name: str
+    params: dict[str, Param]
+    device: str
+    nodes: int
+    """That have a figure."""
+    median_s: float
+    deviation_percent: float
+    """The robust standard deviation between the nodes, from the median absolute deviation."""
+
+
+class OddOneOut(Struct, frozen=True, kw_only=True):
+    """A node that is set up in another way than most, however fast it is."""
+
+    node: str
+    field: str
+    value: str
+    usual: str
+
+
+class ClusterReport(Struct, frozen=True, kw_only=True):
+    """A run of `bench` on the nodes of a cluster. Version 1 of the schema is the first."""
+
+    schema: Literal["lab/cluster/1"] = "lab/cluster/1"
+    run: str
+    folder: str
+    argv: list[str]
+    submitted_utc: str
+    collected_utc: str
+    complete: bool
+    """Nothing of it waits or runs any more."""
+    floor_percent: float
+    """A node that is slower by less is no straggler."""
+    nodes: list[Node]
+    cases: list[Spread] = []
+    odd_ones_out: list[OddOneOut] = []
+
+
+class Submitted(Struct, frozen=True, kw_only=True):
+    """What a run is, written before anything of it is submitted. Version 1 is the first."""
+
+    schema: Literal["lab/cluster-run/1"] = "lab/cluster-run/1"
+    run: str
+    argv: list[str]
+    submitted_utc: str
+    parallel: int | None = None
+    floor_percent: float
+    nodes: list[str]
+    unavailable: dict[str, str] = {}
+    """Nodes that no job was submitted for, and why."""
+
+
+class ClusterPlan(Struct, frozen=True, kw_only=True):
+    """What would be submitted. Version 1 of the schema is the first."""
+
+    schema: Literal["lab/cluster-plan/1"] = "lab/cluster-plan/1"
+    script: str
+    nodes: list[str]
+    submissions: list[list[str]]
+    """The command lines; in those that wait for another one, the number is not known yet."""
