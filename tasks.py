@@ -466,7 +466,7 @@ def bench(
     figures. With --nodes on the nodes of a Slurm cluster, where the slow ones are named.
     Examples: ./inv bench --quick    ./inv bench --only matmul --size 1024    ./inv bench --nodes 4
     """
-    from lab import bench_command, cluster_command
+    from lab import bench_command, cluster_command, cluster_order
     from lab.bench_command import named_file
     from lab.launch import Wish
     from lab.paths import results
@@ -488,7 +488,7 @@ def bench(
         "dry-run": dry_run and (collect or retry),
     }  # fmt: skip
     bench_command.refuse_senseless(modes, asked | on_cluster)
-    cluster = cluster_command.parse_asked(
+    cluster = cluster_order.parse_asked(
         nodes=nodes, collect=collect, retry=retry, partition=partition, account=account, time=time,
         constraint=constraint, exclusive=exclusive, parallel=parallel, no_wait=no_wait,
         argv=_words_from("bench"), variables=os.environ,

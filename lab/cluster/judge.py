@@ -1,7 +1,7 @@
 """Finds the nodes that are slow: by a robust score for each case, with a floor in percent."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -15,8 +15,11 @@ LEAST_NODES = 3
 LIMIT = 3.5
 # The median absolute deviation of few values is too small. Source: Croux and Rousseeuw, Time-
 # efficient algorithms for two highly robust estimators of scale, Computational Statistics 1 (1992).
-_FEW = {3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
+_FEW = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
 _NORMAL = 1.4826
+# Of so few nodes a slow one widens the deviation that it is judged by, so it is judged by the
+# others'; of more nodes none does.
+_MANY = 16
 # A cause explains a slow node when it differs from the others by so much.
 _SHARE = 0.2
 
@@ -52,35 +55,48 @@ class Scale:
         return Standing(ratio=time_s / self.median_s, score=score, slow=score > LIMIT)
 
 
-def scale_of(times_s: list[float]) -> Scale | None:
-    """What is usual among these times, in seconds above 0; None where there are too few."""
-    count = len(times_s)
-    if count < LEAST_NODES:
-        return None
+def scale_of(times_s: Sequence[float]) -> Scale:
+    """What is usual among these times, in seconds above 0, at least two."""
     logs = [math.log(time) for time in times_s]
     middle = median(logs)
-    few = _FEW.get(count, count / (count - 0.8))
+    few = _FEW.get(len(logs), len(logs) / (len(logs) - 0.8))
     deviation = few * _NORMAL * median(abs(value - middle) for value in logs)
-    return Scale(nodes=count, median_s=math.exp(middle), deviation=deviation)
+    return Scale(nodes=len(logs), median_s=math.exp(middle), deviation=deviation)
 
 
-def scales(nodes: Mapping[str, Figures]) -> dict[Key, Scale]:
-    """What is usual for each case that enough nodes measured."""
-    times: dict[Key, list[float]] = {}
-    for figures in nodes.values():
-        for key, figure in figures.cases.items():
-            if figure.time_s is not None:
-                times.setdefault(key, []).append(figure.time_s)
-    found = {key: scale_of(values) for key, values in times.items()}
-    return {key: scale for key, scale in found.items() if scale is not None}
+class Usual:
+    """What is usual among the nodes of a run, case by case, where enough of them have figures."""
+
+    def __init__(self, nodes: Mapping[str, Figures]) -> None:
+        """Take up their times.
+
+        Args:
+            nodes: their figures, by name.
+        """
+        times: dict[Key, dict[str, float]] = {}
+        for node, figures in nodes.items():
+            for key, figure in figures.cases.items():
+                if figure.time_s is not None:
+                    times.setdefault(key, {})[node] = figure.time_s
+        self._times = {key: found for key, found in times.items() if len(found) >= LEAST_NODES}
+        self.scales = {key: scale_of(list(found.values())) for key, found in self._times.items()}
+        """Of all nodes that have the case."""
+
+    def beside(self, node: str, key: Key) -> Scale | None:
+        """What a node's case is compared with: the others; None where they are too few."""
+        times = self._times.get(key)
+        if times is None or len(times) > _MANY:
+            return self.scales.get(key)
+        return scale_of([time for name, time in times.items() if name != node])
 
 
 def standings(
-    first: Figures, recheck: Figures | None, usual: Mapping[Key, Scale], floor: float
+    node: str, first: Figures, recheck: Figures | None, usual: Usual, floor: float
 ) -> dict[Key, Standing]:
     """Where a node stands in each of its cases; of two runs the faster one counts.
 
     Args:
+        node: its name.
         first: its figures.
         recheck: those of its second run.
         usual: what they are compared with.
@@ -90,8 +106,9 @@ def standings(
     for key, figure in first.cases.items():
         again = recheck.cases.get(key) if recheck is not None else None
         times = [each.time_s for each in (figure, again) if each and each.time_s is not None]
-        if times and key in usual:
-            found[key] = usual[key].standing(min(times), floor)
+        scale = usual.beside(node, key)
+        if times and scale is not None:
+            found[key] = scale.standing(min(times), floor)
     return found
 
 

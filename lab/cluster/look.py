@@ -33,23 +33,31 @@ def look_at_jobs(run: RunFolder, *, thorough: bool = False) -> Jobs:
         run: the run.
         thorough: ask the database too for jobs that Slurm has forgotten, where there is one.
     """
+    open_ones = [a for attempts in run.attempts().values() for a in attempts if not _settled(a)]
+    if not open_ones:  # any machine that sees the folder can say what came of it
+        return Jobs()
     seen = read_jobs(run.name)
     if seen is None:
         return Jobs(answered=False)
-    known = {(job.node, job.attempt): job for job in seen}
+    numbers = {number: _key(a) for a in open_ones if (number := a.entry.job or a.begun())}
+    # The comment says the attempt also where the client was killed before it heard the number.
+    known = {numbers.get(job.id, (job.node, job.attempt)): job for job in seen}
     if thorough:
-        forgotten = {
-            number: (node, attempt.entry.attempt)
-            for node, attempts in run.attempts().items()
-            for attempt in attempts
-            if not attempt.done and (node, attempt.entry.attempt) not in known
-            if (number := attempt.entry.job or attempt.begun())
-        }
-        for number, state in read_accounts(list(forgotten)).items():
+        forgotten = [number for number, key in numbers.items() if key not in known]
+        for number, state in read_accounts(forgotten).items():
             if number in forgotten:
-                node, which = forgotten[number]
+                node, which = numbers[number]
                 known[node, which] = Job(id=number, state=state, node=node, attempt=which)
     return Jobs(known=known)
+
+
+def _key(attempt: Attempt) -> tuple[str, int]:
+    return attempt.entry.node, attempt.entry.attempt
+
+
+def _settled(attempt: Attempt) -> bool:
+    """Whether no job has to be asked for: its result is there, or it was never taken."""
+    return attempt.done or bool(attempt.entry.error)
 
 
 def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:

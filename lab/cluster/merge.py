@@ -7,7 +7,7 @@ from math import expm1
 
 from lab.cluster.figures import Figures, Key, figures_of
 from lab.cluster.folder import Attempt, RunFolder
-from lab.cluster.judge import LEAST_NODES, Scale, Standing, likely_cause, scales, standings
+from lab.cluster.judge import LEAST_NODES, Standing, Usual, likely_cause, standings
 from lab.cluster.look import Jobs, last_attempts, look_at, main_attempt, recheck_of
 from lab.cluster.odd import odd_ones_out
 from lab.cluster.states import phase_of, state_of
@@ -32,9 +32,7 @@ class _Ground:
     """What a node is compared with."""
 
     gathered: Mapping[str, _Gathered]
-    usual: Mapping[Key, Scale]
     standing: Mapping[str, Mapping[Key, Standing]]
-    floor: float
 
 
 def merge(run: RunFolder, jobs: Jobs) -> ClusterReport:
@@ -48,11 +46,12 @@ def merge(run: RunFolder, jobs: Jobs) -> ClusterReport:
     gathered = {node: _gather(node, run, attempts[node], jobs) for node in run.submitted.nodes}
     figures = {node: g.figures for node, g in gathered.items() if g.figures is not None}
     floor = run.submitted.floor_percent / 100
-    usual = scales(figures)
+    usual = Usual(figures)
     standing = {
-        node: standings(own, gathered[node].recheck, usual, floor) for node, own in figures.items()
+        node: standings(node, own, gathered[node].recheck, usual, floor)
+        for node, own in figures.items()
     }
-    ground = _Ground(gathered=gathered, usual=usual, standing=standing, floor=floor)
+    ground = _Ground(gathered=gathered, standing=standing)
     phases = [phase_of(look_at(a, jobs, read=False)) for a in last_attempts(run)]
     environments = {node: own.environment for node, own in figures.items()}
     return ClusterReport(
@@ -189,7 +188,7 @@ def _cases(name: str, ground: _Ground) -> list[NodeCase]:
     return cases
 
 
-def _spreads(figures: Mapping[str, Figures], usual: Mapping[Key, Scale]) -> list[Spread]:
+def _spreads(figures: Mapping[str, Figures], usual: Usual) -> list[Spread]:
     """What is usual for each case, in the order in which a node measured them."""
     named = {key: figure.case for own in figures.values() for key, figure in own.cases.items()}
     return [
@@ -198,5 +197,5 @@ def _spreads(figures: Mapping[str, Figures], usual: Mapping[Key, Scale]) -> list
             nodes=scale.nodes, median_s=scale.median_s,
             deviation_percent=100 * expm1(min(scale.deviation, 700)),
         )
-        for key, scale in usual.items()
+        for key, scale in usual.scales.items()
     ]  # fmt: skip

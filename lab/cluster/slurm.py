@@ -83,11 +83,16 @@ def parse_nodes(text: str) -> list[SlurmNode]:
 
 
 def read_jobs(name: str) -> list[Job] | None:
-    """The jobs of a run that Slurm still knows, ended ones too; None where it does not answer."""
+    """The jobs of a run that Slurm still knows, ended ones too; None where it does not answer.
+
+    Raises:
+        LabError: there is no Slurm here.
+    """
     done = run(
         ["squeue", "--states=all", f"--name={name}", "--noheader", "--format=%i|%T|%n|%k|%r"],
         timeout_s=_PATIENCE_S,
     )  # fmt: skip
+    _refuse_without(done)
     return parse_jobs(done.stdout) if done.ok else None
 
 
@@ -138,12 +143,7 @@ def cancel(ids: Sequence[str]) -> None:
 
 def _ask(argv: Sequence[str]) -> Finished:
     done = run(argv, timeout_s=_PATIENCE_S)
-    if done.code in (126, 127):
-        raise LabError(
-            "There is no Slurm on this machine.",
-            why=done.last_words,
-            next_step="run it where `sinfo` answers, such as the cluster's login node",
-        )
+    _refuse_without(done)
     if not done.ok:
         raise LabError(
             "Slurm does not answer.",
@@ -151,3 +151,12 @@ def _ask(argv: Sequence[str]) -> Finished:
             next_step="see whether `sinfo` answers; its controller may be down",
         )
     return done
+
+
+def _refuse_without(done: Finished) -> None:
+    if done.code in (126, 127):
+        raise LabError(
+            "There is no Slurm on this machine.",
+            why=done.last_words,
+            next_step="run it where `sinfo` answers, such as the cluster's login node",
+        )

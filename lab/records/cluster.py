@@ -29,9 +29,9 @@ class NodeCase(Struct, frozen=True, kw_only=True):
     """Samples that nothing disturbed."""
     case_verdict: CaseVerdict
     ratio: float | None = None
-    """Time over the median of the nodes' times; of the faster run where there are two."""
+    """Time over the median of the others' times; of the faster run where there are two."""
     score: float | None = None
-    """Deviation from that median in robust standard deviations, of logarithms of the time."""
+    """How far that is, in robust standard deviations, of logarithms of the time."""
     slow: bool = False
 
 
