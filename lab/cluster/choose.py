@@ -47,7 +47,7 @@ def choose_nodes(
     by_name = {node.name: node for node in known}
     if not re.fullmatch(r"[0-9]+|all", wish.strip()):
         names = expand(wish)
-        _refuse_unknown([name for name in names if name not in by_name], by_name)
+        _refuse_unknown([name for name in names if name not in by_name], by_name, partition)
         return _of([by_name[name] for name in names])
     inside = _inside(known, partition, constraint)
     if not inside:
@@ -83,12 +83,13 @@ def _of(nodes: Sequence[SlurmNode]) -> Chosen:
     )
 
 
-def _refuse_unknown(unknown: list[str], known: dict[str, SlurmNode]) -> None:
+def _refuse_unknown(unknown: list[str], known: dict[str, SlurmNode], partition: str) -> None:
     if unknown:
         raise LabError(
             f"There is no node {compress(unknown)}.",
-            why=f"Slurm knows {_short(compress(known)) or 'none'}",
-            next_step="pass nodes that `sinfo` shows; in another partition, --partition names it",
+            why=f"Slurm knows {_short(compress(known)) or 'none'}"
+            + (f" in partition {partition}" if partition else ""),
+            next_step="pass nodes that `sinfo` shows, and the --partition that they are in",
         )
 
 

@@ -1,0 +1,135 @@
+"""`inv bench --nodes` with programs that stand in for Slurm's: what it asks them, and refuses."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from invoke import Collection
+
+from tests.fakes import Programs
+from tests.test_tasks import Call, caller
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SINFO = "n1|idle|main*|(null)|none\nn2|idle|main*|(null)|none\nn3|drained|main*|(null)|disk\n"
+BENCH = ("bench", "--only", "matmul", "--device", "cpu", "--quick")
+
+
+@pytest.fixture(scope="module")
+def tasks() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_RUNNER", "test")
+        patch.syspath_prepend(str(ROOT))
+        patch.delitem(sys.modules, "tasks", raising=False)
+        yield importlib.import_module("tasks")
+
+
+@pytest.fixture
+def inv(
+    tasks: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Call:  # fmt: skip
+    monkeypatch.setenv("LAB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("LAB_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("LAB_CLUSTER", str(tmp_path / "cluster.toml"))
+    (tmp_path / "cluster.toml").write_text("[cluster]\n")
+    return caller(Collection.from_module(tasks), capsys)
+
+
+@pytest.fixture
+def slurm(programs: Programs) -> Programs:
+    programs.add_answer("sinfo", out=SINFO)
+    programs.add_answer("sbatch", err="sbatch: error: not today", code=1)
+    return programs
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--nodes", "n9"], "There is no node n9."),
+        (["--nodes", "n[1-2],g7"], "There is no node g7."),
+        (["--nodes", "n["], "There is no list of nodes 'n['."),
+        (["--nodes", "3"], "There are not 3 nodes to choose from."),
+        (["--nodes", ""], "--nodes is given nothing."),
+        (["--nodes", "2", "--parallel", "many"], "--parallel cannot be 'many'."),
+        (["--nodes", "2", "--time", "soon"], "--time cannot be 'soon'."),
+        (["--nodes", "2", "--partition", "a b"], "There is no node to choose from."),
+        (["--nodes", "n1", "--partition", "a b"], "--partition cannot be 'a b'."),
+        (["--nodes", "2", "--engine", "docker"], "The engine docker is not used on the nodes"),
+        (["--nodes", "2", "--engine", "dokcer"], "There is no engine 'dokcer'."),
+        (["--nodes", "2", "--device", "mps"], "Slurm's nodes have no device mps."),
+        (["--nodes", "2", "--only", "nope"], "There is no speed test 'nope'."),
+        (["--nodes", "2", "--compare", "x.json"], "--nodes and --compare exclude each other."),
+        (["--nodes", "2", "--cases"], "--cases and --nodes exclude each other."),
+        (["--nodes", "2", "--collect", "x"], "--nodes and --collect exclude each other."),
+        (["--collect", "x", "--partition", "y"], "--collect and --partition exclude each other."),
+        (["--collect", "x", "--dry-run"], "--collect and --dry-run exclude each other."),
+        (["--collect", "nope"], "There is no run 'nope'."),
+        (["--retry", "nope"], "There is no run 'nope'."),
+        (["--parallel", "2"], "--parallel is for the nodes of a cluster."),
+        (["--no-wait"], "--no-wait is for the nodes of a cluster."),
+    ],
+)
+def test_what_cannot_be_is_exit_2_and_nothing_is_submitted(
+    inv: Call, slurm: Programs, words: list[str], what: str
+) -> None:
+    code, out, err = (
+        inv("bench", "--dry-run", *words) if "--nodes" in words else inv("bench", *words)
+    )
+    assert (code, out) == (2, "")
+    assert err.startswith(what)
+    assert "\n  why:  " in err
+    assert "\n  next: " in err
+    assert not [call for call in slurm.calls if call.startswith("sbatch")]
+
+
+def test_without_slurm_that_is_said(inv: Call, programs: Programs) -> None:
+    code, _, err = inv(*BENCH, "--nodes", "all")
+    assert code == 2
+    assert err.startswith("There is no Slurm on this machine.\n")
+
+
+def test_slurm_that_does_not_answer_is_said(inv: Call, programs: Programs) -> None:
+    programs.add_answer("sinfo", err="slurm_load_partitions: Unable to contact slurm", code=1)
+    code, _, err = inv(*BENCH, "--nodes", "all")
+    assert code == 2
+    assert err.startswith("Slurm does not answer.\n  why:  slurm_load_partitions: Unable")
+
+
+def test_dry_run_shows_the_script_and_does_nothing(
+    inv: Call, slurm: Programs, tmp_path: Path
+) -> None:
+    (tmp_path / "cluster.toml").write_text('[cluster]\naccount = "physics"\nexclusive = true\n')
+    code, out, _ = inv(
+        *BENCH, "--nodes", "all", "--parallel", "1", "--seed", "7", "--threads", "2",
+        "--size", "256,512", "--time", "30", "--dry-run", "--json",
+    )  # fmt: skip
+    assert code == 0
+    document = json.loads(out)
+    assert document["schema"] == "lab/cluster-plan/1"
+    assert document["nodes"] == ["n1", "n2", "n3"]
+    assert (
+        "#SBATCH --account=physics\n#SBATCH --time=30\n#SBATCH --exclusive\n" in document["script"]
+    )
+    assert (
+        "exec ./inv bench --engine host --device cpu --quick --only matmul --size 256,512"
+        " --precision 5 --threads 2 --seed 7 --output" in document["script"]
+    )
+    first, second = document["submissions"]  # none for the node that is drained
+    assert "--nodelist=n1" in first
+    assert not [word for word in first if "dependency" in word]
+    assert "--nodelist=n2" in second
+    assert "--dependency=afterany:JOB_OF_n1" in second
+    assert not (tmp_path / "results").exists()
+    assert [call.partition(" ")[0] for call in slurm.calls] == ["sinfo"]
+
+
+def test_dry_run_for_people_is_a_script_that_a_shell_takes(inv: Call, slurm: Programs) -> None:
+    code, out, _ = inv(*BENCH, "--nodes", "2", "--dry-run")
+    assert code == 0
+    assert out.startswith("#!/bin/sh\n#SBATCH --nodes=1\n")
+    assert out.rstrip().splitlines()[-1].startswith("# sbatch --parsable ")
+    assert "#SBATCH --time=16\n" in out  # 40 s and what the start may take
