@@ -79,14 +79,17 @@ class Usual:
                 if figure.time_s is not None:
                     times.setdefault(key, {})[node] = figure.time_s
         self._times = {key: found for key, found in times.items() if len(found) >= LEAST_NODES}
-        self.scales = {key: scale_of(list(found.values())) for key, found in self._times.items()}
-        """Of all nodes that have the case."""
+        self._scales = {
+            key: scale_of(list(found.values()))
+            for key, found in self._times.items()
+            if len(found) > _MANY
+        }
 
     def beside(self, node: str, key: Key) -> Scale | None:
         """What a node's case is compared with: the others; None where they are too few."""
         times = self._times.get(key)
-        if times is None or len(times) > _MANY:
-            return self.scales.get(key)
+        if times is None or key in self._scales:
+            return self._scales.get(key)
         return scale_of([time for name, time in times.items() if name != node])
 
 

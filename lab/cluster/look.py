@@ -90,9 +90,20 @@ def _measured(report: object) -> bool:
 
 
 def main_attempt(attempts: list[Attempt]) -> Attempt | None:
-    """The attempt whose figures stand for a node: the last that is done, else the last of all."""
+    """The attempt that stands for a node: the last that is done, else the last that had a figure
+    when it was cut short, else the last of all."""
     own = [attempt for attempt in attempts if attempt.entry.purpose != "recheck"]
-    return next((a for a in reversed(own) if a.done), own[-1] if own else None)
+    for good in (lambda a: a.done, lambda a: len(own) > 1 and _has_figures(a)):
+        if found := [attempt for attempt in own if good(attempt)]:
+            return found[-1]
+    return own[-1] if own else None
+
+
+def _has_figures(attempt: Attempt) -> bool:
+    try:
+        return _measured(attempt.report())
+    except LabError:
+        return False
 
 
 def recheck_of(attempts: list[Attempt]) -> Attempt | None:

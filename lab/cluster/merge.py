@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import expm1
+from statistics import median
 
-from lab.cluster.figures import Figures, Key, figures_of
+from lab.cluster.figures import Figure, Figures, Key, figures_of
 from lab.cluster.folder import Attempt, RunFolder
-from lab.cluster.judge import LEAST_NODES, Standing, Usual, likely_cause, standings
+from lab.cluster.judge import LEAST_NODES, Standing, Usual, likely_cause, scale_of, standings
 from lab.cluster.look import Jobs, last_attempts, look_at, main_attempt, recheck_of
 from lab.cluster.odd import odd_ones_out
 from lab.cluster.states import phase_of, state_of
@@ -61,7 +62,7 @@ def merge(run: RunFolder, jobs: Jobs) -> ClusterReport:
         complete=not {"pending", "running"} & set(phases),
         floor_percent=run.submitted.floor_percent,
         nodes=[_node(node, run, ground) for node in run.submitted.nodes],
-        cases=_spreads(figures, usual), odd_ones_out=odd_ones_out(environments),
+        cases=_spreads(figures), odd_ones_out=odd_ones_out(environments),
     )  # fmt: skip
 
 
@@ -188,14 +189,23 @@ def _cases(name: str, ground: _Ground) -> list[NodeCase]:
     return cases
 
 
-def _spreads(figures: Mapping[str, Figures], usual: Usual) -> list[Spread]:
-    """What is usual for each case, in the order in which a node measured them."""
-    named = {key: figure.case for own in figures.values() for key, figure in own.cases.items()}
-    return [
-        Spread(
-            name=named[key].name, params=named[key].params, device=key[2],
-            nodes=scale.nodes, median_s=scale.median_s,
-            deviation_percent=100 * expm1(min(scale.deviation, 700)),
-        )
-        for key, scale in usual.scales.items()
-    ]  # fmt: skip
+def _spreads(figures: Mapping[str, Figures]) -> list[Spread]:
+    """What is usual for each case, in the order in which the nodes measured them."""
+    found: dict[Key, list[Figure]] = {}
+    for own in figures.values():
+        for key, figure in own.cases.items():
+            if figure.time_s is not None:
+                found.setdefault(key, []).append(figure)
+    return [_spread(cases, key[2]) for key, cases in found.items()]
+
+
+def _spread(cases: list[Figure], device: str) -> Spread:
+    times = [figure.time_s for figure in cases if figure.time_s is not None]
+    deviation = None
+    if len(times) >= LEAST_NODES:
+        deviation = 100 * expm1(min(scale_of(times).deviation, 700))  # beyond that a float ends
+    first = cases[0].case
+    return Spread(
+        name=first.name, params=first.params, device=device, nodes=len(times),
+        median_s=median(times), deviation_percent=deviation,
+    )  # fmt: skip

@@ -64,8 +64,9 @@ class Spread(Struct, frozen=True, kw_only=True):
     nodes: int
     """That have a figure."""
     median_s: float
-    deviation_percent: float
-    """The robust standard deviation between the nodes, from the median absolute deviation."""
+    deviation_percent: float | None = None
+    """The robust standard deviation between the nodes, from the median absolute deviation; null
+    where fewer than three have a figure."""
 
 
 class OddOneOut(Struct, frozen=True, kw_only=True):

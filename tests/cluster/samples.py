@@ -56,6 +56,7 @@ class Run:
             submitted_utc="2026-11-27T10:00:00+00:00", floor_percent=floor_percent,
         )  # fmt: skip
         (path / "nodes").mkdir(parents=True)
+        save(to_json(submitted), path / "run.json")
         self.folder = RunFolder(path=path, submitted=submitted)
         self._job = 0
 

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from invoke import Collection
 
+from tests.cluster.samples import Run
 from tests.fakes import Programs
 from tests.test_tasks import Call, caller
 
@@ -84,6 +85,47 @@ def test_what_cannot_be_is_exit_2_and_nothing_is_submitted(
     assert "\n  why:  " in err
     assert "\n  next: " in err
     assert not [call for call in slurm.calls if call.startswith("sbatch")]
+
+
+def test_forgotten_job_is_asked_for_in_the_database(
+    inv: Call, slurm: Programs, tmp_path: Path
+) -> None:
+    """As sacct of Slurm 22.05 prints it; squeue knows a job for minutes only."""
+    run = Run(tmp_path / "run", "n1", "n2")
+    run.begun("n1")
+    run.submitted("n2")
+    slurm.add_answer("squeue")
+    slurm.add_answer("sacct", out="1|CANCELLED by 1000\n2|DEADLINE\n")
+    code, out, err = inv("bench", "--collect", str(run.folder.path), "--no-wait", "--json")
+    assert code == 3, err
+    first, second = json.loads(out)["nodes"]
+    assert (first["state"], second["state"]) == ("lost", "never_started")
+    assert "its job was cancelled" in first["reasons"][0]
+    assert "its deadline came" in second["reasons"][0]
+    assert next(call for call in slurm.calls if call.startswith("sacct")).endswith("--jobs=1,2")
+
+
+def test_without_a_database_the_job_is_gone(inv: Call, slurm: Programs, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", "n1")
+    run.begun("n1")
+    slurm.add_answer("squeue")
+    slurm.add_answer("sacct", err="Slurm accounting storage is disabled", code=1)
+    code, out, _ = inv("bench", "--collect", str(run.folder.path), "--no-wait", "--json")
+    assert code == 3
+    (node,) = json.loads(out)["nodes"]
+    assert node["state"] == "lost"
+    assert "Slurm does not say how it ended" in node["reasons"][0]
+
+
+def test_slurm_that_does_not_answer_makes_no_record(
+    inv: Call, slurm: Programs, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run", "n1")
+    run.begun("n1")
+    slurm.add_answer("squeue", err="slurm_load_jobs error: Unable to contact", code=1)
+    code, out, err = inv("bench", "--collect", str(run.folder.path), "--no-wait")
+    assert (code, out) == (2, "")
+    assert err.startswith("Slurm does not answer.\n")
 
 
 def test_without_slurm_that_is_said(inv: Call, programs: Programs) -> None:

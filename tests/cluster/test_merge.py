@@ -94,7 +94,11 @@ def test_two_nodes_are_not_judged(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", "n1", "n2")
     run.done("n1", report(case()))
     run.done("n2", report(case(5e-3)))
-    assert [node.verdict for node in merge(run.folder, NONE).nodes] == ["unknown", "unknown"]
+    found = merge(run.folder, NONE)
+    assert [node.verdict for node in found.nodes] == ["unknown", "unknown"]
+    assert found.cases[0].median_s == pytest.approx(3e-3)
+    assert found.cases[0].deviation_percent is None
+    assert "3.00 ms" in cluster_text(found, width=100)
 
 
 def test_case_that_one_node_alone_lacks_makes_it_partial(run: Run) -> None:
@@ -121,6 +125,15 @@ def test_what_was_kept_before_a_node_failed_is_not_lost(run: Run) -> None:
     assert node.state == "partial"
     assert node.cases[0].time_s == pytest.approx(1e-3)
     assert node.reasons[0] == "the node failed, before the run was complete"
+
+
+def test_retry_that_is_lost_leaves_what_there_was(run: Run) -> None:
+    folder = run.begun("n1")
+    (folder / "bench-1.json").write_text(to_json(report(case(), ended="running")))
+    again = run.begun("n1", purpose="retry")
+    (again / "bench-2.json").write_text(to_json(report(case(None), ended="running")))
+    node = by_name(merge(run.folder, jobs(n1="NODE_FAIL")))["n1"]
+    assert (node.state, node.file) == ("partial", "nodes/n1/1/bench-1.json")
 
 
 def test_damaged_file_costs_its_own_node_alone(run: Run) -> None:
