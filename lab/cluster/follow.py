@@ -2,22 +2,25 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lab.cluster.folder import Attempt, RunFolder
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
-from lab.cluster.slurm import WAITING, cancel, read_nodes
+from lab.cluster.slurm import WAITING, Job, cancel, read_nodes
 from lab.cluster.states import Phase, phase_of
 from lab.errors import LabError
 
-_POLL_S = 1.0
+_POLL_S = 2.0
 _MANY = 64  # nodes from which on Slurm's controller is asked less often
 _POLL_MANY_S = 5.0
 # A file that a node wrote last may be seen later than the end of its job.
 _GRACE_S = 10.0
 # A job that waits for a node that is down waits for ever; a node that boots is down for a while.
 _BLOCKED_S = 30.0
+_LOOK_AT_NODES_S = 10.0
+# What every queue has; anything else may keep a job waiting for ever, as a limit on time does.
+_ORDINARY = {"", "Dependency", "Priority", "Resources"}
 
 _WORDS: tuple[Phase, ...] = ("pending", "running", "done", "lost")
 
@@ -41,6 +44,8 @@ class Follower:
     _lost_since: dict[tuple[str, int], float] = field(default_factory=dict)
     _blocked_since: dict[str, float] = field(default_factory=dict)
     _silent: bool = False
+    _told: set[str] = field(default_factory=set)
+    _look_at_nodes: float = 0.0
 
     def wait(self) -> None:
         """Return when nothing of the run waits or runs any more."""
@@ -80,16 +85,25 @@ class Follower:
             words = "does not answer; waiting for it" if self._silent else "answers again"
             self.say(f"Slurm {words}")
 
+    def _tell_why(self, waiting: Mapping[str, Job]) -> None:
+        """Say once for each reason that is not every queue's what jobs wait for."""
+        for node, job in waiting.items():
+            if job.reason not in _ORDINARY | self._told:
+                self._told.add(job.reason)
+                self.say(f"the job of {node} waits: {job.reason}")
+
     def _release(self, pending: list[Attempt], jobs: Jobs) -> None:
         """Take back the jobs of nodes that are down or drained: they keep their row waiting."""
         waiting = {a.entry.node: job for a in pending if (job := jobs.of(a)) is not None}
-        if not waiting:
+        self._tell_why(waiting)
+        now = self.clock()
+        if not waiting or now < self._look_at_nodes:
             return
+        self._look_at_nodes = now + _LOOK_AT_NODES_S
         try:
             down = {node.name for node in read_nodes() if not node.available}
         except LabError:  # it will answer later
             return
-        now = self.clock()
         for node in set(self._blocked_since) - down:
             del self._blocked_since[node]
         for node in down & waiting.keys():

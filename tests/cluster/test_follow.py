@@ -19,6 +19,7 @@ class Slurm:
         self.down: set[str] = set()
         self.cancelled: list[str] = []
         self.now = 0.0
+        self.reason = "Priority"
 
     def jobs(self, name: str) -> list[Job] | None:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -26,7 +27,7 @@ class Slurm:
             return None
         return [
             Job(id=node, state="CANCELLED" if node in self.cancelled else state, node=node,
-                attempt=1)
+                attempt=1, reason=self.reason if state == "PENDING" else "")
             for node, state in answer.items()
         ]  # fmt: skip
 
@@ -108,6 +109,14 @@ def test_job_that_waits_for_a_node_that_is_down_is_taken_back(run: Run, wait: Fo
     assert slurm.cancelled[:1] == ["n1"]
     assert said[0] == "n1 is down or drained: its job n1 is taken back"
     assert slurm.now < 120
+
+
+def test_reason_that_not_every_queue_has_is_said_once(run: Run, wait: Follow) -> None:
+    run.submitted("n1")
+    run.done("n2", report(case()))
+    slurm = Slurm(*[{"n1": "PENDING"}] * 5, {"n1": "CANCELLED"})
+    slurm.reason = "PartitionTimeLimit"
+    assert wait(slurm)[1] == ["the job of n1 waits: PartitionTimeLimit"]
 
 
 def test_job_of_a_node_that_is_up_may_wait(run: Run, wait: Follow) -> None:

@@ -177,24 +177,6 @@ def test_attempt_belongs_to_the_command_that_was_first(run: Run) -> None:
     assert run.folder.claim("n1", 1, "first") is None
 
 
-def test_text_names_the_slow_the_missing_and_the_odd(run: Run) -> None:
-    for node in FOUR[:3]:
-        run.done(node, report(case()))
-    run.done("n4", report(case(5e-3), where=environment(cpus=0.2)))
-    run.done("n4", report(case(5e-3)), purpose="recheck")
-    text = cluster_text(merge(run.folder, NONE), width=100)
-    assert "4 of 4 nodes ok; slow: n4" in text
-    assert "n4 straggler: matmul 256 takes 5.00 times as long" in text
-    assert "likely cause: a limit on its processors" in text
-    assert "n4 differs: cgroup.cpus is 0.2, of most none" in text
-
-
-def test_text_of_nodes_without_figures_can_be_written(run: Run) -> None:
-    text = cluster_text(merge(run.folder, NONE), width=40)
-    assert "0 of 4 nodes ok" in text
-    assert "n1 never_started: " in text
-
-
 def test_folder_is_found_by_name_and_by_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
