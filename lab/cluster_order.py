@@ -123,10 +123,15 @@ def _submissions(
     request: BatchRequest, nodes: Sequence[str], parallel: int | None
 ) -> list[list[str]]:
     """The command lines; one that is to wait for another job names that one's node for it."""
-    rows = parallel or len(nodes)
+    rows, script = parallel or len(nodes), batch_script(request)
     return [
         submission(
-            request.name, request.folder, node, 1, f"JOB_OF_{nodes[i - rows]}" if i >= rows else ""
+            request.name,
+            request.folder,
+            script,
+            node,
+            1,
+            f"JOB_OF_{nodes[i - rows]}" if i >= rows else "",
         )
         for i, node in enumerate(nodes)
     ]

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,7 @@ def run(
     cwd: Path | None = None,
     stdin: str = "",
     keep: int | None = None,
+    without: Collection[str] = (),
 ) -> Finished:
     """Run a command to its end and keep what it wrote; never raises for a bad exit code.
 
@@ -54,15 +55,17 @@ def run(
         cwd: the folder it runs in.
         stdin: what it reads on standard input.
         keep: number of an open file that it inherits; a lock on it lasts until both have ended.
+        without: variables of this process's own that it is not to have.
 
     Returns:
         The finished process. A program that does not exist has code 127, one that may not be run
         126.
     """
+    own = {name: value for name, value in os.environ.items() if name not in without}
     try:
         done = subprocess.run(
             list(argv), input=stdin, capture_output=True, text=True, errors="replace",
-            timeout=timeout_s, env={**os.environ, **(env or {})}, cwd=cwd, check=False,
+            timeout=timeout_s, env={**own, **(env or {})}, cwd=cwd, check=False,
             pass_fds=() if keep is None else (keep,),
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -111,12 +111,25 @@ def batch_script(request: BatchRequest) -> str:
     )
 
 
-def submission(name: str, folder: Path, node: str, attempt: int, after: str = "") -> list[str]:
+def options_of(script: str) -> list[str]:
+    """The options of sbatch that a script has.
+
+    They are given on the command line too: there they hold, in a script a variable such as
+    SBATCH_PARTITION of the one who submits would be stronger.
+    """
+    start = "#SBATCH "
+    return [line.removeprefix(start) for line in script.splitlines() if line.startswith(start)]
+
+
+def submission(
+    name: str, folder: Path, script: str, node: str, attempt: int, after: str = ""
+) -> list[str]:
     """The command line that submits a node's job.
 
     Args:
         name: of the run.
-        folder: of the run, with the script.
+        folder: of the run, with the script in it.
+        script: what is in it.
         node: the one that the job is for.
         attempt: its number; where the job is found by it later.
         after: number of the job that has to end first, however it ends.
@@ -124,7 +137,7 @@ def submission(name: str, folder: Path, node: str, attempt: int, after: str = ""
     # In a name of a file, sbatch replaces what follows a %.
     log = str(folder / "nodes" / node / str(attempt) / LOG).replace("%", "%%")
     return [
-        "sbatch", "--parsable", f"--job-name={name}", f"--comment={attempt}",
+        "sbatch", "--parsable", *options_of(script), f"--job-name={name}", f"--comment={attempt}",
         f"--nodelist={node}", f"--output={log}",
         *([f"--dependency=afterany:{after}"] if after else []),
         str(folder / "job.sh"), node, str(attempt),

@@ -167,7 +167,8 @@ class RunFolder:
 
     def submission(self, entry: Entry, after: str) -> list[str]:
         """The command line that submits an attempt."""
-        return submission(self.name, self.path, entry.node, entry.attempt, after)
+        script = (self.path / "job.sh").read_text(encoding="utf-8")
+        return submission(self.name, self.path, script, entry.node, entry.attempt, after)
 
 
 def new_name() -> str:

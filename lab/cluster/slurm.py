@@ -1,5 +1,6 @@
 """Asks Slurm and tells it: its nodes, its jobs. Nothing here believes an exit code of a job."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from lab.process import Finished, run
 
 # A controller under load answers late; one that is gone is given up by Slurm's own programs.
 _PATIENCE_S = 120
+# SQUEUE_PARTITION would hide the jobs of the others, SCANCEL_INTERACTIVE would wait for an answer.
+_FILTERS = ("SINFO_", "SQUEUE_", "SACCT_", "SCANCEL_")
 _UNAVAILABLE = {
     "down", "drain", "drained", "draining", "fail", "failing", "error", "unknown", "future", "inval"
 }  # fmt: skip
@@ -88,9 +91,8 @@ def read_jobs(name: str) -> list[Job] | None:
     Raises:
         LabError: there is no Slurm here.
     """
-    done = run(
-        ["squeue", "--states=all", f"--name={name}", "--noheader", "--format=%i|%T|%n|%k|%r"],
-        timeout_s=_PATIENCE_S,
+    done = _run(
+        ["squeue", "--states=all", f"--name={name}", "--noheader", "--format=%i|%T|%n|%k|%r"]
     )  # fmt: skip
     _refuse_without(done)
     return parse_jobs(done.stdout) if done.ok else None
@@ -115,10 +117,9 @@ def read_accounts(ids: Sequence[str]) -> dict[str, str]:
     """The states of jobs that Slurm has forgotten, from its database; none without one."""
     if not ids:
         return {}
-    done = run(
+    done = _run(
         ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State",
-         f"--jobs={','.join(ids)}"],
-        timeout_s=_PATIENCE_S,
+         f"--jobs={','.join(ids)}"]
     )  # fmt: skip
     lines = [line.split("|") for line in done.stdout.splitlines() if done.ok]
     # `CANCELLED by 1000` names who did it.
@@ -126,7 +127,10 @@ def read_accounts(ids: Sequence[str]) -> dict[str, str]:
 
 
 def submit(argv: Sequence[str]) -> tuple[str, str]:
-    """Submit a job; returns its number, or an empty one and why Slurm did not take it."""
+    """Submit a job; returns its number, or an empty one and why Slurm did not take it.
+
+    What SBATCH_ACCOUNT and the like say holds where nothing else was asked for.
+    """
     done = run(argv, timeout_s=_PATIENCE_S)
     # `--parsable` prints the number, and the cluster's name behind a semicolon.
     number = done.stdout.strip().partition(";")[0]
@@ -138,11 +142,11 @@ def submit(argv: Sequence[str]) -> tuple[str, str]:
 def cancel(ids: Sequence[str]) -> None:
     """Take jobs back; one that has ended meanwhile is none."""
     if ids:
-        run(["scancel", *ids], timeout_s=_PATIENCE_S)
+        _run(["scancel", *ids])
 
 
 def _ask(argv: Sequence[str]) -> Finished:
-    done = run(argv, timeout_s=_PATIENCE_S)
+    done = _run(argv)
     _refuse_without(done)
     if not done.ok:
         raise LabError(
@@ -151,6 +155,12 @@ def _ask(argv: Sequence[str]) -> Finished:
             next_step="see whether `sinfo` answers; its controller may be down",
         )
     return done
+
+
+def _run(argv: Sequence[str]) -> Finished:
+    """Run one of Slurm's programs without the filters that a person set for their own use of it."""
+    filters = [name for name in os.environ if name.startswith(_FILTERS)]
+    return run(argv, timeout_s=_PATIENCE_S, without=filters)
 
 
 def _refuse_without(done: Finished) -> None:

@@ -64,13 +64,17 @@ def test_words_of_a_person_stay_words() -> None:
 
 
 def test_submission_asks_for_one_node_and_goes_on_after_any_end() -> None:
-    argv = submission("cluster-1", Path("/s/100%/c"), "n7", 2, after="41")
+    script = batch_script(request(partition="gpu"))
+    argv = submission("cluster-1", Path("/s/100%/c"), script, "n7", 2, after="41")
     assert argv == [
-        "sbatch", "--parsable", "--job-name=cluster-1", "--comment=2", "--nodelist=n7",
+        "sbatch", "--parsable", "--nodes=1", "--ntasks=1", "--no-requeue", "--open-mode=append",
+        "--partition=gpu", "--job-name=cluster-1", "--comment=2", "--nodelist=n7",
         "--output=/s/100%%/c/nodes/n7/2/log.txt", "--dependency=afterany:41",
         "/s/100%/c/job.sh", "n7", "2",
     ]  # fmt: skip
-    assert not [word for word in submission("r", Path("/s"), "n7", 1) if "dependency" in word]
+    assert not [
+        word for word in submission("r", Path("/s"), script, "n7", 1) if "dependency" in word
+    ]
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,20 @@ def test_forgotten_job_is_asked_for_in_the_database(
     assert next(call for call in slurm.calls if call.startswith("sacct")).endswith("--jobs=1,2")
 
 
+def test_filters_that_a_person_set_hide_no_job(
+    inv: Call, slurm: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQUEUE_PARTITION", "mine")
+    run = Run(tmp_path / "run", "n1")
+    run.begun("n1")
+    slurm.add("squeue", '[ -z "$SQUEUE_PARTITION" ] && echo "1|RUNNING|n1|1|None"')
+    code, out, _ = inv("bench", "--collect", str(run.folder.path), "--no-wait", "--json")
+    assert code == 3
+    document = json.loads(out)
+    assert document["complete"] is False
+    assert document["nodes"][0]["reasons"] == ["it is still running, without a figure so far"]
+
+
 def test_without_a_database_the_job_is_gone(inv: Call, slurm: Programs, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", "n1")
     run.begun("n1")
