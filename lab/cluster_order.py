@@ -125,15 +125,8 @@ def _submissions(
     """The command lines; one that is to wait for another job names that one's node for it."""
     rows, script = parallel or len(nodes), batch_script(request)
     return [
-        submission(
-            request.name,
-            request.folder,
-            script,
-            node,
-            1,
-            f"JOB_OF_{nodes[i - rows]}" if i >= rows else "",
-        )
-        for i, node in enumerate(nodes)
+        submission(request.name, request.folder, script, node, 1, after)
+        for node, after in zip(nodes, [*[""] * rows, *[f"JOB_OF_{n}" for n in nodes]], strict=False)
     ]
 
 

@@ -34,6 +34,8 @@ class _Ground:
 
     gathered: Mapping[str, _Gathered]
     standing: Mapping[str, Mapping[Key, Standing]]
+    measured: frozenset[Key]
+    """The cases that at least one node has a figure of."""
 
 
 def merge(run: RunFolder, jobs: Jobs) -> ClusterReport:
@@ -52,7 +54,10 @@ def merge(run: RunFolder, jobs: Jobs) -> ClusterReport:
         node: standings(node, own, gathered[node].recheck, usual, floor)
         for node, own in figures.items()
     }
-    ground = _Ground(gathered=gathered, standing=standing)
+    measured = frozenset(
+        key for own in figures.values() for key, f in own.cases.items() if f.time_s is not None
+    )
+    ground = _Ground(gathered=gathered, standing=standing, measured=measured)
     phases = [phase_of(look_at(a, jobs, read=False)) for a in last_attempts(run)]
     environments = {node: own.environment for node, own in figures.items()}
     return ClusterReport(
@@ -124,14 +129,10 @@ def _complete(name: str, ground: _Ground) -> tuple[State, list[str]]:
     own = ground.gathered[name]
     if own.state != "ok" or own.figures is None:
         return own.state, []
-    elsewhere = {
-        key for g in ground.gathered.values() if g.figures is not None
-        for key, figure in g.figures.cases.items() if figure.time_s is not None
-    }  # fmt: skip
     lacking = [
         f"{figure.case.name} has no figure: {figure.case.reason}"
         for key, figure in own.figures.cases.items()
-        if figure.time_s is None and key in elsewhere
+        if figure.time_s is None and key in ground.measured
     ]
     return ("partial" if lacking else "ok"), lacking
 

@@ -1,6 +1,8 @@
 """The batch script and the command lines that submit it."""
 
+import os
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,24 @@ def test_values_that_sbatch_could_misread_are_refused(changes: dict[str, object]
 @pytest.mark.parametrize("time", ["90", "90:30", "1:30:00", "2-0", "2-12:30", "2-12:30:15"])
 def test_times_are_those_of_sbatch(time: str) -> None:
     assert f"#SBATCH --time={time}\n" in batch_script(request(time=time))
+
+
+def test_script_runs_the_clone_and_leaves_a_mark_and_a_result(tmp_path: Path) -> None:
+    clone, here = tmp_path / "it's a clone", tmp_path / "run $HOME" / "nodes" / "n1" / "1"
+    clone.mkdir()
+    here.mkdir(parents=True)
+    fake = '#!/bin/sh\nfor word; do last=$word; done\necho "$LAB_RESULTS|$LAB_STATE|$*" >"$last"\n'
+    (clone / "inv").write_text(fake)
+    (clone / "inv").chmod(0o755)
+    script = batch_script(
+        request(folder=tmp_path / "run $HOME", clone=clone, words=("bench", "--only", "a b"))
+    )
+    done = subprocess.run(
+        ["sh", "-s", "n1", "1"], input=script, text=True, check=True, capture_output=True,
+        env={"PATH": os.environ["PATH"], "SLURM_JOB_ID": "42"},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("", "")
+    assert (here / "begun").read_text() == "42\n"
+    assert (here / "result.json").read_text() == (
+        f"{here}|/shared/pytorch lab/.lab|bench --only a b --output {here}/result.json\n"
+    )
