@@ -8,7 +8,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke import Context, Exit, task
+from invoke import Context, Exit, Task, task
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,6 +46,17 @@ _IMAGE = "run this image as it is, instead of the clone's own"
 _BASE = "an image at hand that stands in for the Dockerfile's base"
 _LANGUAGE = "of what people read: es or en (default: LAB_LANGUAGE, or the terminal's)"
 _DRY_RUN = "print the command line that would be run, and run nothing"
+
+
+class _Task(Task):  # type: ignore[type-arg]
+    """A task without the short option `--`, which invoke makes of the dash in a name such as
+    no-wait."""
+
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        """What invoke makes of a parameter."""
+        found = super().arg_opts(name, default, taken_names)
+        found["names"] = [known for known in found["names"] if known != "-"]
+        return found
 
 
 def say(line: str) -> None:
@@ -389,6 +400,7 @@ def doctor(
 
 
 @task(
+    klass=_Task,
     help={
         "only": "speed tests to run, by name: --only matmul,memory (default: all)",
         "quick": "one process, under a minute: a first look",
@@ -422,7 +434,7 @@ def doctor(
         "dry-run": _DRY_RUN,
         "json": _JSON,
         "output": _OUTPUT,
-    }
+    },
 )
 @command
 def bench(
@@ -442,6 +454,13 @@ def bench(
     selftest: bool = False,
     show: str | None = None,
     report: str | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    image: str = "",
+    base: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    output: str = "",
     nodes: str | None = None,
     partition: str = "",
     account: str = "",
@@ -452,13 +471,6 @@ def bench(
     no_wait: bool = False,
     collect: str | None = None,
     retry: str | None = None,
-    engine: str = "auto",
-    device: str = "auto",
-    image: str = "",
-    base: str = "",
-    dry_run: bool = False,
-    json: bool = False,
-    output: str = "",
 ) -> None:
     """Measure how fast torch computes here, with intervals, and say how far to trust each figure.
 

@@ -115,6 +115,12 @@ def test_every_option_is_text_or_a_flag(contexts: dict[str, ParserContext]) -> N
             assert argument.kind in (str, bool), f"{name} --{argument.name}"
 
 
+def test_no_short_option_is_a_dash(contexts: dict[str, ParserContext]) -> None:
+    """`--` alone ends the options; invoke makes one of a dash in a name."""
+    for name, context in contexts.items():
+        assert "--" not in context.flags, name
+
+
 def functions() -> dict[str, ast.FunctionDef]:
     tree = ast.parse((ROOT / "tasks.py").read_text(encoding="utf-8"))
     return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
