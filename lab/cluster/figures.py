@@ -2,9 +2,9 @@
 set-up."""
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from statistics import fmean, median
 
 from lab.records.bench import BenchReport, CaseResult, Environment
@@ -78,7 +78,10 @@ def sustained_time(case: CaseResult) -> float:
     whatever waits for it: between nodes all samples count. A mean has the pauses in it; the median
     of the means keeps a single one from deciding.
     """
-    rounds: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for duration, process, number in zip(case.samples_s, case.process, case.round, strict=True):
-        rounds[process, number].append(duration / case.calls_per_sample)
-    return median(fmean(durations) for durations in rounds.values())
+    means, begin = [], 0
+    # The samples of a round are side by side.
+    for _, same in groupby(zip(case.process, case.round, strict=True)):
+        end = begin + len(list(same))
+        means.append(fmean(case.samples_s[begin:end]))
+        begin = end
+    return median(means) / case.calls_per_sample
