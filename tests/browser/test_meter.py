@@ -71,7 +71,7 @@ def test_status_bar_follows_the_kernels_memory(
         page.wait_for_function(
             "least => Number(document.querySelector('#jp-main-statusbar').innerText"
             ".match(/Mem:\\s+([\\d.]+)/)[1]) > least",
-            arg=before + 300,
+            arg=before + 250,  # 300 are held; pages that both processes use count half for each
             timeout=30_000,
         )
 
