@@ -78,8 +78,9 @@ def glance(points: list[Point]) -> list[Comparison]:
     x, y = torch.stack([p.x for p in points]), torch.stack([p.y for p in points])
     u = torch.stack([p.direction() for p in points])
     slopes = along(
-        first.problem.values, x, y, u, eps=first.eps, ease=_EASE, together=first.problem.together
-    )
+        first.problem.values, x, y, u, eps=first.eps, ease=_EASE, together=first.problem.together,
+        stairs=False,
+    )  # fmt: skip
     return [
         _compare(point, u[i : i + 1], slopes[i], thorough=False) for i, point in enumerate(points)
     ]

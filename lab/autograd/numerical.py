@@ -8,7 +8,7 @@ shrink until that error is small, past kinks nearby, and grow where noise is wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.autograd.inputs import Tensor
@@ -23,8 +23,6 @@ _GOAL = 1e-9
 _GOAL_VALUE = 5e-12
 # From here on the fourth power of a step is mostly less than rounding.
 _SMALL = 7
-# Larger steps agree on a slope where their error is less than this share of it.
-_AGREE = 0.02
 # What jumps about by this share of its whole change, however small the step, has no slope.
 _ROUGH = 1e-4
 
@@ -144,27 +142,28 @@ class _Ladder:
                 noise = torch.fmax(noise, before / share)
         return (0.5 * noise + size) / h
 
-    def forget(self, ks: Iterable[int]) -> None:
-        """Drop steps that were taken along some directions alone: noise is told by the others."""
-        for k in ks:
-            for kept in (self.odd, self.even, self.size, self._noises):
-                kept.pop(k, None)
-
     def is_staircase(self, step: Tensor, large: int) -> Tensor:
-        """Which values stand still a large step away to either side as well, under a step that
-        moved nothing here.
+        """Which values do not change by a small step, here and a large step away to either side,
+        though they do by the large one: they come in coarse steps, and have no slope to measure.
+
+        1 - sigmoid(28), say, has three digits.
 
         Args:
-            step: the power of that step for each value, shape (d, m).
+            step: the power of the small step for each value, shape (d, m).
             large: the power of the large one.
         """
         import torch
 
+        still = torch.zeros_like(self.y, dtype=torch.bool)
+        for k, odd in self.odd.items():
+            still = still | ((step == k) & (odd == 0) & (self.even[k] == 0))
+        if not bool(still.any()):
+            return still
         far = 4.0**-large * self.u
         near = 4.0 ** -step.amax(1, keepdim=True) * self.u
         points = [self.x + far, self.x + far + near, self.x - far, self.x - far + near]
         up, above, down, below = self.function(torch.cat(points)).reshape(4, *self.y.shape)
-        return (up == above) & (up != self.y) & (down == below) & (down != self.y)
+        return still & (up == above) & (up != self.y) & (down == below) & (down != self.y)
 
     def last_noise(self) -> Tensor:
         """The noise at the smallest step along each direction, shape (d, m)."""
@@ -262,35 +261,6 @@ class _Best:
         self.known = self._good()
         return helped
 
-    def flat(self) -> Tensor:
-        """Which values do not change at all at the step taken, though they do at the widest: a
-        function that is flat here, or one whose values come in coarse steps."""
-        import torch
-
-        odd, even = self.ladder.odd, self.ladder.even
-        still = torch.zeros_like(self.known)
-        for k in odd:
-            still = still | ((self.step == k) & (odd[k] == 0) & (even[k] == 0))
-        return still & (odd[min(odd)] != 0)
-
-    def rise_from_flats(self, flat: Tensor) -> None:
-        """Take the estimate of larger steps where these agree on a slope.
-
-        1 - sigmoid(28) has three digits: within a step of 1e-5 nothing changes, and the slope of
-        nothing is no slope. Where a kink lies between, larger steps do not agree.
-        """
-        import torch
-
-        for k in sorted(self.ladder.odd):
-            if k - 2 not in self.ladder.odd:
-                continue
-            value, error, _, _ = (part[0] for part in self.ladder.estimate((k,), self.eps))
-            agree = flat & (error <= _AGREE * value.abs())
-            better = agree & ((self.parts[0] == 0) | (error < self.parts[1]))
-            self.parts[0] = torch.where(better, value, self.parts[0])
-            self.parts[1] = torch.where(better, error, self.parts[1])
-            self.step = torch.where(better, torch.full_like(self.step, k), self.step)
-
     def _good(self) -> Tensor:
         """Which are certain enough, shape (d, m)."""
         import torch
@@ -307,7 +277,7 @@ class _Best:
 
 def along(
     function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, u: Tensor, *, eps: float,
-    floor: float = 0.0, ease: float = 1.0, together: int = 1,
+    floor: float = 0.0, ease: float = 1.0, together: int = 1, stairs: bool = True,
 ) -> Derivative:  # fmt: skip
     """The derivatives of a function along some directions.
 
@@ -320,6 +290,8 @@ def along(
         floor: an error that needs no improvement.
         ease: be content with an error so many times larger.
         together: how many further steps to take at once; more where a call is what costs.
+        stairs: whether the slope of values that come in coarse steps is that within one, nothing;
+            else it is not known.
     """
     import torch
 
@@ -346,17 +318,10 @@ def along(
         for k in range(first[0] - 1, -1, -1):
             ladder.take((k,), rough)
             best.take_in((k + 2,))
-    flat = best.flat()
-    if bool(flat.any()):
-        flat = flat & ladder.is_staircase(best.step, first[0])
-    if bool(flat.any()):
-        larger = range(min(ladder.odd) - 1, -1, -1)
-        for k in larger:
-            ladder.take((k,), flat.any(1))
-        best.rise_from_flats(flat)
-        ladder.forget(larger)
     value, error, kink, kink_error = best.parts
     noise = ladder.last_noise()
     error = torch.maximum(error, 0.5 * ladder.most_noise() * 4.0**best.step)
     error = torch.where(ladder.rough(noise, eps), torch.inf, error)
+    if not stairs:
+        error = torch.where(ladder.is_staircase(best.step, first[0]), torch.inf, error)
     return Derivative(value=value, error=error, kink=kink, kink_error=kink_error)

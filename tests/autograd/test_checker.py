@@ -333,13 +333,27 @@ def test_wrong_arguments_are_refused(bad: dict[str, Any]) -> None:
         check(torch.sin, randn(3), **bad)
 
 
-@pytest.mark.parametrize("logit", [7.0, 20.0])
-def test_values_in_coarse_steps_are_no_false_alarm(logit: float) -> None:
-    """1 - sigmoid(28) has three digits: nothing changes within small steps, which is no slope."""
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("logit", [7.0, 8.0, 10.0, 20.0])
+def test_point_elsewhere_where_values_come_in_coarse_steps_says_nothing(
+    logit: float, n: int
+) -> None:
+    """At four times the input 1 - sigmoid has three digits or fewer: nothing changes within a small
+    step, and the slope of nothing is no derivative to hold the gradient to."""
 
     def loss(w: torch.Tensor) -> torch.Tensor:
         return -torch.log(1 - torch.sigmoid(logit * w)).sum()
 
-    w = torch.ones(2, dtype=torch.float64)
-    assert check(loss, w).ok
+    w = torch.ones(n, dtype=torch.float64)
+    report = check(loss, w)
+    assert report.ok, str(report)
     assert not check((loss, lambda w: -logit * torch.sigmoid(logit * w)), w).ok
+
+
+@pytest.mark.parametrize("size", [1.0, 30.0])
+@pytest.mark.parametrize("function", [torch.round, torch.floor, lambda x: torch.round(x) + x])
+def test_stairs_whose_gradient_is_that_of_a_step_are_right(
+    function: Callable[[torch.Tensor], torch.Tensor], size: float
+) -> None:
+    x = size * torch.tensor([0.3, -1.7, 2.2, 0.9], dtype=torch.float64)
+    assert check(function, x).ok
