@@ -23,6 +23,7 @@ from lab.errors import LabError
 from lab.paths import results, typed_path
 from lab.records.bench import BenchReport
 from lab.records.cluster import Submitted
+from lab.records.lines import append_line, read_lines
 from lab.records.save import save, to_json
 
 Purpose = Literal["first", "retry", "recheck"]
@@ -133,17 +134,7 @@ class RunFolder:
         return self.path / "nodes" / node / str(number)
 
     def _entries(self) -> list[Entry]:
-        try:
-            lines = (self.path / "jobs.jsonl").read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        entries = []
-        for line in lines:
-            try:
-                entries.append(msgspec.json.decode(line, type=Entry))
-            except msgspec.DecodeError:  # half a line: its writer was killed, or is at it
-                continue
-        return entries
+        return read_lines(self.path / "jobs.jsonl", Entry)
 
     def claim(self, node: str, attempt: int, purpose: Purpose) -> Entry | None:
         """Make the folder of an attempt and note it down, before it is submitted.
@@ -161,9 +152,7 @@ class RunFolder:
 
     def note(self, entry: Entry) -> None:
         """Add a line to jobs.jsonl, in one write."""
-        line = b"\n" + msgspec.json.encode(entry) + b"\n"  # on its own even after half a line
-        with (self.path / "jobs.jsonl").open("ab", buffering=0) as file:
-            file.write(line)
+        append_line(self.path / "jobs.jsonl", entry)
 
     def submission(self, entry: Entry, after: str) -> list[str]:
         """The command line that submits an attempt."""

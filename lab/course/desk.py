@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from lab.course import keeping
-from lab.course.formats import ChangedMeanwhile, Stamp, give, make_folder, salvage, write_whole
+from lab.course.formats import ChangedMeanwhile, Stamp, give, make_folder, salvage, write_notebook
 from lab.course.merging import Merged
-from lab.course.progress import FOLDER
+from lab.course.progress import FOLDER, not_yours
 from lab.course.shelf import Edition, Found
 from lab.course.texts import phrase
 from lab.records.course import ChangeReport, Kept, NotebookChange, State
@@ -27,10 +28,15 @@ TRIES = 5
 
 def take_turn(folder: Path, say: Say) -> contextlib.AbstractContextManager[int]:
     """Hold a student's folder: one command at a time."""
-    lock = make_folder(folder / FOLDER) / "lock"
-    if not lock.exists():
-        lock.touch()
-        give(lock, folder)
+    try:
+        lock = make_folder(folder / FOLDER) / "lock"
+        if not lock.exists():
+            lock.touch()
+            give(lock, folder)
+        with lock.open("r+"), tempfile.TemporaryFile(dir=lock.parent):
+            pass
+    except PermissionError as error:
+        raise not_yours(folder, error) from error
     waiting = "another command is changing the course in this folder; waiting for it ..."
     return turn(lock, waiting, say)
 
@@ -79,7 +85,7 @@ class Desk:
         earlier = self.kept
         self.keep_before(path, before, edition, after)
         try:
-            write_whole(path, after, was=at)
+            write_notebook(path, after, was=at)
         except ChangedMeanwhile:
             assert self.backup is not None
             self.kept = earlier  # what was not written is not to be taken back
@@ -116,7 +122,7 @@ def _shown(path: Path) -> str:
 def put_beside(path: Path, data: bytes, edition: Edition) -> ChangeReport:
     """Keep a damaged file beside the notebook, where a student sees it, and say so."""
     beside = free(path.with_name(f"{path.stem}.broken.txt"))
-    write_whole(beside, data)
+    write_notebook(beside, data)
     cells = len(salvage(data).cells)
     text = phrase("report_broken", edition.language, n=cells, file=_shown(Path(beside.name)))
     return ChangeReport(kind="broken", text=text)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.course.cells import Notebook
+from lab.whole import UNFINISHED, write_whole
 
 # Where a cell may begin in the text of a notebook.
 _CELL = re.compile(
@@ -97,11 +98,11 @@ def give(path: Path, like: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def write_whole(path: Path, data: bytes, *, was: Stamp | None = ANY) -> None:
-    """Write a file so that it is the old one or the new one at every moment, also after a crash.
+def write_notebook(path: Path, data: bytes, *, was: Stamp | None = ANY) -> None:
+    """Write a notebook, or what the course keeps of one: whole, and as its owner had it.
 
     Args:
-        path: the file.
+        path: the file; of a link the file that it leads to.
         data: what it is to hold.
         was: the file's stamp when it was read, None where there was none; ANY writes whatever
             is there.
@@ -110,26 +111,20 @@ def write_whole(path: Path, data: bytes, *, was: Stamp | None = ANY) -> None:
         ChangedMeanwhile: it is another file now.
         OSError: it could not be written; the old one stays, and nothing else is left.
     """
-    path = path.resolve()  # a link stays one, and its file is written
-    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.new")
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666
-    try:
-        for left in path.parent.glob(f".{glob.escape(path.name[:100])}.*.new"):
-            left.unlink(missing_ok=True)  # of a run that was killed
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            if path.exists():
-                os.fchmod(descriptor, mode)  # the umask is for new files
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        give(beside, path if path.exists() else path.parent)
+    path = path.resolve()
+    for left in path.parent.glob(f".{glob.escape(path.name[:100])}.*{UNFINISHED}"):
+        left.unlink(missing_ok=True)  # of a run that was killed
+
+    def finish(beside: Path) -> None:
+        there = path.exists()
+        if there:
+            beside.chmod(path.stat().st_mode & 0o777)
+        give(beside, path if there else path.parent)
         if was is not ANY and stamp(path) != was:
             raise ChangedMeanwhile
-        beside.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
+
+    write_whole(path, data, finish=finish)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lab.course.cells import Cell, Notebook, content, imprint, normal
-from lab.course.formats import decode, encode, make_folder, write_whole
+from lab.course.formats import decode, encode, make_folder, write_notebook
 from lab.course.progress import FOLDER
 from lab.course.shelf import Edition
 from lab.course.source import KEY
@@ -41,7 +41,7 @@ def keep_version(folder: Path, edition: Edition, notebook: Notebook) -> None:
     make_folder(path.parent)
     data = encode(notebook)
     if not path.exists() or path.read_bytes() != data:
-        write_whole(path, data)
+        write_notebook(path, data)
 
 
 def kept_version(folder: Path, edition: Edition, version: str) -> Notebook | None:
@@ -137,8 +137,8 @@ def note_file(
     """
     number = len(kept.files)
     if before is not None:
-        write_whole(backup / f"{number}-before.ipynb", before)
-    write_whole(backup / f"{number}-after.ipynb", after)
+        write_notebook(backup / f"{number}-before.ipynb", before)
+    write_notebook(backup / f"{number}-after.ipynb", after)
     entry = KeptFile(
         path=str(path.relative_to(backup.parent.parent.parent)),
         notebook=edition.key, language=edition.language, teacher=edition.teacher,
@@ -151,7 +151,7 @@ def note_file(
 
 def write_manifest(backup: Path, kept: Kept) -> None:
     """Write what a backup is."""
-    write_whole(backup / _MANIFEST, msgspec.json.format(msgspec.json.encode(kept)))
+    write_notebook(backup / _MANIFEST, msgspec.json.format(msgspec.json.encode(kept)))
 
 
 def newest_backup(folder: Path) -> tuple[Path, Kept] | None:

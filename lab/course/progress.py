@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import time
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
+from lab.errors import LabError
 from lab.records.course import Attempt, ExerciseProgress, StudentProgress
+from lab.records.lines import append_line, read_lines
 
 # What the course keeps beside the notebooks.
 FOLDER = ".lab-course"
@@ -25,6 +25,16 @@ def course_folder(start: Path) -> Path:
     return start / FOLDER
 
 
+def not_yours(folder: Path, error: OSError) -> LabError:
+    """The error for what the course keeps in a folder, where it may not be read or written."""
+    own = folder / FOLDER
+    return LabError(
+        f"What the course keeps in {own} cannot be used.",
+        why=f"{error.strerror}; another user, or root, may have made it",
+        next_step=f"make it yours: sudo chown -R $(id -u):$(id -g) '{own}'; chmod -R u+rwX '{own}'",
+    )
+
+
 def note_attempt(start: Path, number: str, *, right: bool, mistake: str | None) -> None:
     """Add a line for an attempt; what was noted before is never touched.
 
@@ -33,33 +43,22 @@ def note_attempt(start: Path, number: str, *, right: bool, mistake: str | None) 
         exercise=number, right=right, mistake=mistake,
         at_utc=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )  # fmt: skip
-    try:
+    with contextlib.suppress(OSError):
         folder = course_folder(start)
         folder.mkdir(exist_ok=True)
-        file = os.open(folder / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            # One write: a kernel that is killed leaves a whole line or none. The line before may
-            # have been cut by a full disk, so that each begins by ending it.
-            os.write(file, b"\n" + msgspec.json.encode(attempt))
-        finally:
-            os.close(file)
-    except OSError:
-        return
+        append_line(folder / _FILE, attempt)
 
 
 def read_attempts(folder: Path) -> list[Attempt]:
-    """All attempts noted in a student's folder, the oldest first; a line cut short is left out."""
+    """All attempts noted in a student's folder, the oldest first.
+
+    Raises:
+        LabError: they are there and cannot be read: then nothing is known, which is not nothing.
+    """
     try:
-        lines = (folder / FOLDER / _FILE).read_bytes().splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            found.append(msgspec.json.decode(line, type=Attempt))
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
-            continue
-    return found
+        return read_lines(folder / FOLDER / _FILE, Attempt)
+    except OSError as error:
+        raise not_yours(folder, error) from error
 
 
 def progress_of(folder: Path, numbers: list[str]) -> StudentProgress:

@@ -30,7 +30,7 @@ def undo(folder: Path, say: Say, is_open: Callable[[Path], bool]) -> list[Notebo
             raise LabError(
                 f"There is no update to take back in {folder}.",
                 why="none was made, or the last one was taken back",
-                next_step=f"the states before all updates are in {folder / FOLDER / 'backups'}",
+                next_step=_states(folder),
             )
         return _Undoing(folder, undone=True).undo(*newest, is_open)
 
@@ -109,6 +109,13 @@ class _Undoing(Desk):
         self.write(path, now, encode(merged.notebook), edition, at)
         told = self.of_merge(found, "restored", merged)
         return msgspec.structs.replace(told, reports=[*reports, *told.reports])
+
+
+def _states(folder: Path) -> str:
+    backups = folder / FOLDER / "backups"
+    if backups.is_dir():
+        return f"the states before all updates are in {backups}"
+    return "./inv course --update brings a new version, where there is one"
 
 
 def _edition(file: KeptFile) -> Edition:

@@ -12,7 +12,7 @@ import msgspec
 from lab.course import keeping, shelf
 from lab.course.cells import Notebook
 from lab.course.desk import TRIES, Desk, Say, free, put_beside, take_turn
-from lab.course.formats import ChangedMeanwhile, encode, salvage, write_whole
+from lab.course.formats import ChangedMeanwhile, encode, salvage, write_notebook
 from lab.course.merging import merge
 from lab.course.shelf import Edition, Found
 from lab.errors import LabError
@@ -136,7 +136,7 @@ class _Updating(Desk):
         notebook = edition.build()
         path = free(self.folder / shelf.file_name(notebook))
         keeping.keep_version(self.folder, edition, notebook)
-        write_whole(path, encode(notebook), was=None)
+        write_notebook(path, encode(notebook), was=None)
         return self.told(path, edition, "placed")
 
     def update(

@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from lab.language import Language
+
 Cause = Literal[
     "wrong_sign",
     "wrong_factor",
@@ -24,7 +26,6 @@ Cause = Literal[
     "not_differentiable",
     "unknown",
 ]
-Language = Literal["es", "en"]
 Mode = Literal["first", "second", "forward", "vmap", "closed_form"]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Language = Literal["es", "en"]
+from lab.language import Language
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -1,12 +1,11 @@
 """Writes a record as JSON: to standard output, or to a file at once and whole."""
 
-import contextlib
-import os
 from pathlib import Path
 
 import msgspec
 
 from lab.errors import LabError
+from lab.whole import write_whole
 
 
 def to_json(record: msgspec.Struct, *, compact: bool = False) -> str:
@@ -26,31 +25,13 @@ def save(text: str, path: Path, *, private: bool = False) -> None:
     Raises:
         LabError: it could not be written.
     """
-    beside = path.parent / f".{path.name}.{os.getpid()}"
     try:
         if path.exists() and not path.is_file():  # a rename would put a file in place of /dev/null
             raise _not_written(path, "it is not an ordinary file")
-        _write_new(
-            beside, text if text.endswith("\n") else text + "\n", 0o600 if private else 0o666
-        )
-        beside.replace(path)
-    except BaseException as error:  # Ctrl-C too leaves nothing behind
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        if isinstance(error, OSError):
-            raise _not_written(path, str(error.strerror)) from error
-        raise
-
-
-def _write_new(path: Path, text: str, mode: int) -> None:
-    """Write a file that has its mode, less the umask, from its first moment, and follows no
-    link."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        ended = text if text.endswith("\n") else text + "\n"
+        write_whole(path, ended.encode(), mode=0o600 if private else 0o666)
+    except OSError as error:
+        raise _not_written(path, str(error.strerror)) from error
 
 
 def _not_written(path: Path, why: str) -> LabError:

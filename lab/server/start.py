@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import stat
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from lab.errors import LabError
 from lab.language import Language
 from lab.memory import cgroup_limits
 from lab.server.jupyter import jupyter_settings, settings_in
+from lab.whole import write_whole
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -120,13 +120,7 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only this user may read, all at once: no moment shows half of it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "w"
-    ) as file:
-        file.write(text)
-    beside.replace(path)
+    write_whole(path, text.encode(), mode=0o600)
 
 
 def _private_folder() -> Path:

@@ -1,0 +1,40 @@
+"""Writes a file so that every moment shows the old one or the new one, never half of one."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# The end of its name while it is written; a process that is killed leaves it.
+UNFINISHED = ".new"
+
+
+def write_whole(
+    path: Path, data: bytes, *, mode: int = 0o666, finish: Callable[[Path], None] = lambda _: None
+) -> None:
+    """Write a file beside its place, on the disk, then rename it; a failure leaves nothing.
+
+    Args:
+        path: the file; an older one is replaced, also where it is a link.
+        data: what it is to hold.
+        mode: of the file from its first moment, less the umask.
+        finish: called with the file beside before it is renamed; what it raises keeps the old one.
+
+    Raises:
+        OSError: it could not be written; the old one is as it was.
+    """
+    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}{UNFINISHED}")
+    try:
+        beside.unlink(missing_ok=True)
+        # O_EXCL follows no link that somebody put there.
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        finish(beside)
+        beside.replace(path)
+    except BaseException:  # Ctrl-C too leaves nothing behind
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
