@@ -4,7 +4,8 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from msgspec import Struct
 
+    from lab.cluster_work import Work
     from lab.errors import LabError
+    from lab.records.cluster import Kind
 
 # `invoke TASK` with an invoke of the user's own is the same as `./inv TASK`: the runner's own
 # environment has what lab imports, at the versions of the lock.
@@ -48,6 +51,33 @@ _LANGUAGE = "of what people read: es or en (default: LAB_LANGUAGE, or the termin
 _DRY_RUN = "print the command line that would be run, and run nothing"
 
 
+# Options of the tasks that can run on the nodes of a cluster, with their defaults and help.
+_ON_NODES: dict[str, tuple[Any, str]] = {
+    "nodes": (None, "on the nodes of a Slurm cluster: a number, all, or a list such as n[1-3,8]"),
+    "partition": ("", "of the nodes; this and the next: as sbatch takes it, or from cluster.toml"),
+    "account": ("", "that the jobs are charged to"),
+    "time": ("", "that a node's job may take (default: its budget and 15 minutes)"),
+    "constraint": ("", "features that the nodes must have, such as a100&ib"),
+    "exclusive": (False, "each node's job has the node to itself"),
+    "parallel": ("", "nodes at once (default: all)"),
+    "no_wait": (
+        False,
+        "print the run's name once its jobs are submitted; with --collect what there is",
+    ),
+    "collect": (
+        None,
+        "go on with a run of --nodes, by its name: wait for it, then show what came",
+    ),
+    "retry": (None, "run again the nodes of a run of --nodes that have no complete result"),
+}
+_HELP_ON_NODES = {name.replace("_", "-"): words for name, (_, words) in _ON_NODES.items()}
+
+
+def _is_on_nodes(given: dict[str, Any]) -> bool:
+    """Whether one of them was given."""
+    return any(value != _ON_NODES[name][0] for name, value in given.items())
+
+
 class _Task(Task):  # type: ignore[type-arg]
     """A task without the short option `--`, which invoke makes of the dash in a name such as
     no-wait."""
@@ -66,7 +96,7 @@ def say(line: str) -> None:
 
 def command(body: Callable[..., None]) -> Any:
     """Make a task of a function: an error that a person can mend becomes its text and an exit
-    code."""
+    code. Where it takes `**on_nodes`, it has the options for the nodes of a cluster."""
 
     @wraps(body)
     def checked(context: Context, **arguments: Any) -> None:
@@ -89,6 +119,13 @@ def command(body: Callable[..., None]) -> Any:
             raise _refuse(full, json=bool(arguments.get("json"))) from error
 
     # Invoke reads the names and defaults of the arguments from the function that it is given.
+    own = list(signature(body).parameters.values())
+    if own[-1].kind is Parameter.VAR_KEYWORD:
+        added = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=default)
+            for name, (default, _) in _ON_NODES.items()
+        ]
+        checked.__signature__ = signature(body).replace(parameters=own[:-1] + added)  # type: ignore[attr-defined]
     return checked
 
 
@@ -130,6 +167,32 @@ def _show_plan(argv: list[str], *, json: bool, output: str) -> None:
     from lab.records.plan import Plan
 
     _publish(Plan(argv=argv), join(argv), json=json, output=output)
+
+
+def _refuse_clash(
+    kind: "Kind", on_nodes: dict[str, Any], ways: dict[str, bool], asked: dict[str, Any]
+) -> None:
+    """Refuse options that exclude each other, of a task that can run on a cluster's nodes."""
+    from lab.on_nodes import refuse_clash
+
+    refuse_clash(kind, on_nodes, ways, asked)
+
+
+def _run_on_nodes(
+    kind: "Kind", on_nodes: dict[str, Any], work: "Callable[[], Work]", *, json: bool, output: str,
+    dry_run: bool,
+) -> None:  # fmt: skip
+    """Run a task on the nodes of a cluster, or go on with a run, and end."""
+    from lab import cluster_command
+    from lab.bench_command import Tell
+    from lab.on_nodes import parse_asked
+
+    tell = Tell(
+        publish=lambda record, text: _publish(record, text, json=json, output=output, compact=True),
+        say=say, output=_path(output),
+    )  # fmt: skip
+    asked = parse_asked(kind, on_nodes, _words_from(kind), os.environ)
+    _end(cluster_command.run(work, asked, tell, dry_run=dry_run))
 
 
 def _end(code: int) -> None:
@@ -417,16 +480,6 @@ def doctor(
         "selftest": "try whether this machine can tell a 5 % difference from none; 3 if not",
         "show": "show an earlier run from its file; measure nothing",
         "report": "write one page of HTML with plots to this file",
-        "nodes": "on the nodes of a Slurm cluster: a number, all, or a list such as n[1-3,8]",
-        "partition": "of the nodes; this and the next: as sbatch takes it, or from cluster.toml",
-        "account": "that the jobs are charged to",
-        "time": "that a node's job may take (default: its budget and 15 minutes)",
-        "constraint": "features that the nodes must have, such as a100&ib",
-        "exclusive": "each node's job has the node to itself",
-        "parallel": "nodes at once (default: all)",
-        "no-wait": "print the run's name once its jobs are submitted; with --collect what there is",
-        "collect": "go on with a run of --nodes, by its name: wait for it, then show what came",
-        "retry": "run again the nodes of a run of --nodes that have no complete result",
         "engine": _ENGINE,
         "device": _DEVICE,
         "image": _IMAGE,
@@ -434,6 +487,7 @@ def doctor(
         "dry-run": _DRY_RUN,
         "json": _JSON,
         "output": _OUTPUT,
+        **_HELP_ON_NODES,
     },
 )
 @command
@@ -461,16 +515,7 @@ def bench(
     dry_run: bool = False,
     json: bool = False,
     output: str = "",
-    nodes: str | None = None,
-    partition: str = "",
-    account: str = "",
-    time: str = "",
-    constraint: str = "",
-    exclusive: bool = False,
-    parallel: str = "",
-    no_wait: bool = False,
-    collect: str | None = None,
-    retry: str | None = None,
+    **on_nodes: Any,
 ) -> None:
     """Measure how fast torch computes here, with intervals, and say how far to trust each figure.
 
@@ -478,7 +523,7 @@ def bench(
     figures. With --nodes on the nodes of a Slurm cluster, where the slow ones are named.
     Examples: ./inv bench --quick    ./inv bench --only matmul --size 1024    ./inv bench --nodes 4
     """
-    from lab import bench_command, cluster_command, cluster_order
+    from lab import bench_command
     from lab.bench_command import named_file
     from lab.launch import Wish
     from lab.paths import results
@@ -488,23 +533,10 @@ def bench(
     asked = {
         "quick": quick, "full": full, "only": only, "size": size, "dtype": dtype, "budget": budget,
         "precision": precision, "threads": threads, "seed": seed, "compare": compare is not None,
-        "report": report is not None, "force": force,
+        "report": report is not None, "force": force, "dry-run": dry_run,
     }  # fmt: skip
-    modes = {
-        "cases": cases, "selftest": selftest, "show": show is not None, "nodes": nodes is not None,
-        "collect": collect is not None, "retry": retry is not None,
-    }  # fmt: skip
-    on_cluster = {
-        "partition": partition, "account": account, "time": time, "constraint": constraint,
-        "exclusive": exclusive, "parallel": parallel, "no-wait": no_wait,
-        "dry-run": dry_run and (collect or retry),
-    }  # fmt: skip
-    bench_command.refuse_senseless(modes, asked | on_cluster)
-    cluster = cluster_order.parse_asked(
-        nodes=nodes, collect=collect, retry=retry, partition=partition, account=account, time=time,
-        constraint=constraint, exclusive=exclusive, parallel=parallel, no_wait=no_wait,
-        argv=_words_from("bench"), variables=os.environ,
-    )  # fmt: skip
+    ways = {"cases": cases, "selftest": selftest, "show": show is not None}
+    _refuse_clash("bench", on_nodes, ways, asked)
     order = bench_command.parse_order(
         wish, only=only, quick=quick, full=full, size=size, dtype=dtype, budget=budget,
         precision=precision, threads=threads, seed=seed, argv=_words_from("bench"),
@@ -513,8 +545,12 @@ def bench(
         publish=lambda record, text: _publish(record, text, json=json, output=output, compact=True),
         say=say, report=named_file(report, "--report"), output=_path(output),
     )  # fmt: skip
-    if cluster.any:
-        _end(cluster_command.run(order, cluster, tell, dry_run=dry_run))
+    if _is_on_nodes(on_nodes):
+        from lab.cluster_work import bench_work
+
+        _run_on_nodes(
+            "bench", on_nodes, partial(bench_work, order), json=json, output=output, dry_run=dry_run
+        )
     elif cases:
         tell.publish(*bench_command.case_list())
     elif dry_run:
@@ -530,6 +566,7 @@ def bench(
 
 
 @task(
+    klass=_Task,
     help={
         "only": "only these GPUs, by number or UUID: --only 0,1",
         "details": "every value of every GPU, and how they are connected",
@@ -543,7 +580,8 @@ def bench(
         "dry-run": _DRY_RUN,
         "json": _JSON,
         "output": _OUTPUT,
-    }
+        **_HELP_ON_NODES,
+    },
 )
 @command
 def gpu(
@@ -560,15 +598,30 @@ def gpu(
     dry_run: bool = False,
     json: bool = False,
     output: str = "",
+    **on_nodes: Any,
 ) -> None:
     """Say what the GPUs are and whether they are well; ends with 3 when one is not.
 
     Reads through NVML, right here where no --engine is named: on the host, or in the container that
     this is. No torch, no GPU memory. Ends with 2 where nothing can be read, and says why.
-    Examples: ./inv gpu    ./inv gpu --watch    ./inv gpu --json --only 0
+    Examples: ./inv gpu    ./inv gpu --watch    ./inv gpu --json --only 0    ./inv gpu --nodes all
     """
     from lab import gpu_command
 
+    if _is_on_nodes(on_nodes):
+        asked = {
+            "details": details, "interval": interval, "deadline": deadline, "only": only,
+            "throughput": throughput, "prometheus": prometheus, "engine": engine != "auto",
+            "image": image, "dry-run": dry_run,
+        }  # fmt: skip
+        _refuse_clash("gpu", on_nodes, {"watch": watch}, asked)
+        on_each = gpu_command.parse_order(only, deadline, "", slow=throughput)
+        from lab.cluster_work import gpu_work
+
+        _run_on_nodes(
+            "gpu", on_nodes, partial(gpu_work, on_each), json=json, output=output, dry_run=dry_run
+        )
+        return
     show = gpu_command.Show(
         watch=watch, json=json, prometheus=prometheus, details=details, output=_path(output)
     )
@@ -594,6 +647,7 @@ def gpu(
 
 
 @task(
+    klass=_Task,
     help={
         "only": "checks of the lab's own, by name: --only logistic_loss,softmax (default: all)",
         "cases": "list the lab's own checks; check nothing",
@@ -610,7 +664,8 @@ def gpu(
         "dry-run": _DRY_RUN,
         "json": _JSON,
         "output": _OUTPUT,
-    }
+        **_HELP_ON_NODES,
+    },
 )
 @command
 def autograd(
@@ -630,12 +685,14 @@ def autograd(
     dry_run: bool = False,
     json: bool = False,
     output: str = "",
+    **on_nodes: Any,
 ) -> None:
     """Check gradients against perturbed inputs: the lab's own, or a function of yours; 3 if wrong.
 
     A function of yours says its inputs by @check_inputs((4, 3), (3,)), by annotations such as
     x: "Tensor (4, 3)", or by --shapes. Ends with 2 where it cannot be checked, and says why.
     Examples: ./inv autograd    ./inv autograd --target work/loss.py:loss --shapes 4x3,3
+    ./inv autograd --nodes all
     """
     from lab import autograd_command
     from lab.launch import Wish
@@ -650,7 +707,23 @@ def autograd(
     tell = autograd_command.Tell(
         publish=lambda record, text: _publish(record, text, json=json, output=output), say=say
     )
-    if cases:
+    if _is_on_nodes(on_nodes):
+        asked = {
+            "only": only, "target": target, "shapes": shapes, "order": order, "budget": budget,
+            "seed": seed, "image": image, "base": base, "dry-run": dry_run,
+        }  # fmt: skip
+        _refuse_clash("autograd", on_nodes, {"cases": cases}, asked)
+        from lab.cluster_work import autograd_work
+
+        _run_on_nodes(
+            "autograd",
+            on_nodes,
+            partial(autograd_work, wanted),
+            json=json,
+            output=output,
+            dry_run=dry_run,
+        )
+    elif cases:
         autograd_command.list_cases(tell)
     elif dry_run:
         _show_plan(autograd_command.plan(wanted, say), json=json, output=output)

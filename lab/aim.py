@@ -37,6 +37,22 @@ def folder_of(target: str) -> Path:
     return path.parent
 
 
+def absolute(target: str) -> str:
+    """The target as it is to be named from any other folder.
+
+    Raises:
+        LabError: it is no target, there is no such file, or it is a module.
+    """
+    place, name = split_target(target)
+    if not is_file(place):
+        raise LabError(
+            f"The target {target} cannot be found from elsewhere.",
+            why="a module is looked for where the command is run",
+            next_step=f"name its file: --target /FOLDER/{place}.py:{name}",
+        )
+    return f"{folder_of(target) / typed_path(place).name}:{name}"
+
+
 def with_folder(where: Wish, target: str) -> Wish:
     """The wish that lets a container see the target's folder, for reading alone."""
     mount = Mount(source=folder_of(target), target=_TARGETS, read_only=True)

@@ -1,7 +1,7 @@
 """The ways of `inv bench`: measure, compare, test itself, show an earlier run, list the cases."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,41 +114,6 @@ def named_file(text: str | None, option: str) -> Path | None:
             next_step=f"name one: {option} FILE; `inv bench` keeps its runs in {paths.results()}",
         )
     return None if text is None else paths.typed_path(text)
-
-
-# What each way of the command can use of the other options; it measures where it is none of them.
-_USES: dict[str, set[str]] = {
-    "cases": set(),
-    "show": {"compare", "report", "force"},
-    "selftest": {"budget", "threads", "seed", "precision"},
-    "nodes": {
-        "quick", "full", "only", "size", "dtype", "budget", "precision", "threads", "seed",
-        "partition", "account", "time", "constraint", "exclusive", "parallel", "no-wait", "dry-run",
-    },
-    "collect": {"no-wait"},
-    "retry": {"no-wait", "parallel"},
-}  # fmt: skip
-
-
-def refuse_senseless(modes: dict[str, bool], asked: Mapping[str, object]) -> None:
-    """Refuse options that exclude each other, rather than leave one of them out without a word.
-
-    Args:
-        modes: whether `--cases`, `--show`, `--selftest`, `--nodes` and so on were given.
-        asked: the other options, by their names; what was not given is false.
-
-    Raises:
-        LabError: two of them exclude each other.
-    """
-    given = [name for name, on in modes.items() if on]
-    others = [name for name, on in asked.items() if on]
-    clash = given[1:] or [name for name in others if given and name not in _USES[given[0]]]
-    if clash:
-        raise LabError(
-            f"--{given[0]} and --{clash[0]} exclude each other.",
-            why=f"--{given[0]} has no use for --{clash[0]}",
-            next_step=f"leave one of them out: ./inv bench --{given[0]}",
-        )
 
 
 def case_list() -> tuple[CaseList, str]:

@@ -1,7 +1,7 @@
-"""What `inv bench --nodes` does, and `--collect` and `--retry` of its runs."""
+"""What a task does with `--nodes`, and with `--collect` and `--retry` of its runs."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -15,47 +15,57 @@ from lab.cluster.merge import merge, suspects
 from lab.cluster.slurm import read_nodes
 from lab.cluster.states import phase_of
 from lab.cluster.submit import submit_nodes
-from lab.cluster_order import Asked, chosen_nodes, plan, request_of
+from lab.cluster_order import chosen_nodes, plan, request_of
+from lab.cluster_work import Work
 from lab.errors import LabError
 from lab.locks.install import ensure_environment
-from lab.measure import Order
+from lab.on_nodes import Asked
 from lab.records.cluster import ClusterReport, Submitted
 from lab.records.save import save, to_json
 from lab.render.bench.progress import Progress
 from lab.render.cluster import cluster_text, plan_text
 
 _FAILED = 3
+# A warning alone is no failure, as of one machine's GPUs.
+_WELL = ("ok", "warn", "unknown")
 
 
-def run(order: Order, asked: Asked, tell: Tell, *, dry_run: bool) -> int:
+def run(work: Callable[[], Work], asked: Asked, tell: Tell, *, dry_run: bool) -> int:
     """Do what was asked for; returns the exit code.
+
+    Args:
+        work: makes what every node is to do; called for a new run alone.
+        asked: what was typed for the cluster.
+        tell: where results go.
+        dry_run: show what would be submitted.
 
     Raises:
         LabError: it could not be done.
     """
     check_folders(tell)
     if dry_run:
-        planned = plan(order, asked)
+        planned = plan(work(), asked)
         tell.publish(planned, plan_text(planned))
         return 0
     if asked.collect is not None:
         return _go_on(open_folder(asked.collect), asked, tell)
     if asked.retry is not None:
         return _retry(open_folder(asked.retry), asked, tell)
-    chosen = chosen_nodes(order, asked)
-    folder = _begin(order, asked, chosen, tell)
+    new = work()
+    chosen = chosen_nodes(asked)
+    folder = _begin(new, asked, chosen, tell)
     return _submit_and_go_on(folder, chosen.to_submit, "first", asked, tell)
 
 
-def _begin(order: Order, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
+def _begin(work: Work, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
     """Make ready what the nodes need, and write down who is asked."""
     name = new_name()
-    request = request_of(order, asked, name)
-    script = batch_script(request)
-    # Made once, here, rather than by all nodes at once.
-    ensure_environment("cuda" if "cuda" in request.words else "cpu", say=tell.say)
+    script = batch_script(request_of(work, asked, name))
+    if work.packages:  # made once, here, rather than by all nodes at once
+        ensure_environment(work.packages, say=tell.say)
     submitted = Submitted(
-        run=name, argv=list(asked.argv), nodes=list(chosen.nodes), unavailable=chosen.unavailable,
+        kind=work.kind, run=name, argv=list(asked.argv),
+        nodes=list(chosen.nodes), unavailable=chosen.unavailable,
         submitted_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         parallel=asked.site.parallel, floor_percent=asked.site.floor_percent,
     )  # fmt: skip
@@ -71,7 +81,7 @@ def _submit_and_go_on(
         submit_nodes(folder, nodes, purpose, parallel, progress.step)
     if not asked.wait:
         tell.publish(folder.submitted, folder.name)
-        tell.say(f"submitted; ./inv bench --collect {folder.name} shows what came of it")
+        tell.say(f"submitted; ./inv {folder.kind} --collect {folder.name} shows what came of it")
         return 0
     return _go_on(folder, asked, tell)
 
@@ -136,7 +146,7 @@ def _ask(folder: RunFolder) -> Jobs:
         raise LabError(
             "Slurm does not answer.",
             why=f"`squeue` does not say what became of the jobs of {folder.name}",
-            next_step=f"later: ./inv bench --collect {folder.name}",
+            next_step=f"later: ./inv {folder.kind} --collect {folder.name}",
         )
     return jobs
 
@@ -150,9 +160,8 @@ def _leaving(folder: RunFolder) -> Iterator[None]:
         raise LabError(
             f"You left the run {folder.name}; its jobs go on.",
             why="Ctrl-C ends what watches them, not the jobs",
-            next_step=(
-                f"./inv bench --collect {folder.name}; scancel --name={folder.name} ends them"
-            ),
+            next_step=f"./inv {folder.kind} --collect {folder.name}; scancel --name={folder.name}"
+            " ends them",
         ) from error
 
 
@@ -161,5 +170,5 @@ def _show(folder: RunFolder, report: ClusterReport, tell: Tell) -> int:
     save(to_json(report), path)
     tell.publish(report, cluster_text(report, sys.stdout))
     tell.say(f"kept in {path}")
-    well = all(n.state == "ok" and n.verdict in ("ok", "unknown") for n in report.nodes)
+    well = all(node.state == "ok" and node.verdict in _WELL for node in report.nodes)
     return 0 if well else _FAILED

@@ -48,6 +48,11 @@ def figures_of(report: BenchReport) -> Figures:
     )
 
 
+def has_figures(figures: Figures | None) -> bool:
+    """Whether there is a single figure."""
+    return figures is not None and any(f.time_s is not None for f in figures.cases.values())
+
+
 def key_of(case: CaseResult) -> Key:
     """What makes a case the same on two nodes; `cuda:0` and `cuda:1` are one device."""
     return case.name, json.dumps(case.params, sort_keys=True), case.device.partition(":")[0]

@@ -3,7 +3,7 @@
 run.json              the nodes, written before anything is submitted
 job.sh                the script of every job
 jobs.jsonl            a line before each submission, and one after it
-nodes/NODE/ATTEMPT/   begun, log.txt, bench-….json while it runs, result.json when it is done
+nodes/NODE/ATTEMPT/   begun, log.txt, result.json when it is done; of bench, bench-….json until then
 cluster.json          what was made of it
 """
 
@@ -19,10 +19,10 @@ from typing import Literal
 import msgspec
 
 from lab.cluster.batch import BEGUN, LOG, RESULT, submission
+from lab.cluster.contents import READERS, Content
 from lab.errors import LabError
 from lab.paths import results, typed_path
-from lab.records.bench import BenchReport
-from lab.records.cluster import Submitted
+from lab.records.cluster import Kind, Submitted
 from lab.records.lines import append_line, read_lines
 from lab.records.save import save, to_json
 
@@ -47,10 +47,12 @@ class Attempt:
     Args:
         entry: what is known of its submission.
         folder: its own.
+        kind: of its run.
     """
 
     entry: Entry
     folder: Path
+    kind: Kind
 
     @property
     def done(self) -> bool:
@@ -64,8 +66,8 @@ class Attempt:
         except (OSError, UnicodeDecodeError):
             return ""
 
-    def report(self) -> BenchReport | None:
-        """Its result, or what was kept until it was cut short; None where there is none.
+    def content(self) -> Content | None:
+        """What is in its result, or was kept until it was cut short; None where there is nothing.
 
         Raises:
             LabError: the file is damaged.
@@ -73,21 +75,23 @@ class Attempt:
         path = self.result_file()
         if path is None:
             return None
+        reader = READERS[self.kind]
         try:
-            report = msgspec.json.decode(path.read_bytes(), type=BenchReport)
+            report = msgspec.json.decode(path.read_bytes(), type=reader.record)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LabError(
                 f"The file {path} cannot be read.",
                 why=str(error),
-                next_step="./inv bench --retry RUN measures that node again",
+                next_step=f"./inv {self.kind} --retry RUN runs that node again",
             ) from error
-        return report
+        return reader.content(report)
 
     def result_file(self) -> Path | None:
-        """The file of its figures, or of those that there were when it was cut short."""
+        """The file of its result, or of what there was when it was cut short."""
         if self.done:
             return self.folder / RESULT
-        return max(self.folder.glob("bench-*.json"), default=None)
+        kept = READERS[self.kind].kept
+        return max(self.folder.glob(kept), default=None) if kept else None
 
     def last_words(self) -> str:
         """The end of what its job said: an error of the lab's own, or the last line."""
@@ -112,6 +116,11 @@ class RunFolder:
     submitted: Submitted
 
     @property
+    def kind(self) -> Kind:
+        """The task that its nodes run."""
+        return self.submitted.kind
+
+    @property
     def name(self) -> str:
         """Of the run, and of all its jobs."""
         return self.submitted.run
@@ -123,12 +132,13 @@ class RunFolder:
             if entry.node in found:
                 found[entry.node][entry.attempt] = entry
         return {
-            node: [
-                Attempt(entry=entries[number], folder=self._attempt(node, number))
-                for number in sorted(entries)
-            ]
+            node: [self._with_folder(entries[number]) for number in sorted(entries)]
             for node, entries in found.items()
         }
+
+    def _with_folder(self, entry: Entry) -> Attempt:
+        folder = self._attempt(entry.node, entry.attempt)
+        return Attempt(entry=entry, folder=folder, kind=self.kind)
 
     def _attempt(self, node: str, number: int) -> Path:
         return self.path / "nodes" / node / str(number)
@@ -184,7 +194,7 @@ def make_folder(submitted: Submitted, script: str) -> RunFolder:
         raise LabError(
             f"The folder of the run cannot be made: {path}",
             why=str(error.strerror),
-            next_step="name another folder that the nodes see: LAB_RESULTS=FOLDER ./inv bench",
+            next_step="name another folder that the nodes see: LAB_RESULTS=FOLDER ./inv …",
         ) from error
     save(script, path / "job.sh")
     save(to_json(submitted), path / "run.json")
@@ -210,7 +220,7 @@ def open_folder(run: str) -> RunFolder:
         ) from error
     except msgspec.DecodeError as error:
         raise LabError(
-            f"{path / 'run.json'} is not a run of `inv bench --nodes`.",
+            f"{path / 'run.json'} is not a run on the nodes of a cluster.",
             why=str(error),
             next_step="name another run",
         ) from error

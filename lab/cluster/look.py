@@ -66,7 +66,7 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
     Args:
         attempt: of a node.
         jobs: of its run.
-        read: read its figures and its log too, which takes time.
+        read: read its result and its log too, which takes time.
     """
     done = attempt.done
     seen = Seen(
@@ -74,36 +74,33 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
     )
     if not read:
         return seen
-    report, error = None, attempt.entry.error
+    content, error = None, attempt.entry.error
     try:
-        report = attempt.report()
+        content = attempt.content()
     except LabError as damaged:
         error = f"{damaged.what} {damaged.why}"
     return Seen(
-        begun=seen.begun or done, job=seen.job, report=report, whole=done, error=error,
-        last_words=attempt.last_words() if not done or not _measured(report) else "",
+        begun=seen.begun or done, job=seen.job, content=content, whole=done, error=error,
+        last_words="" if done else attempt.last_words(),
     )  # fmt: skip
 
 
-def _measured(report: object) -> bool:
-    return any(case.samples_s for case in getattr(report, "cases", []))
-
-
 def main_attempt(attempts: list[Attempt]) -> Attempt | None:
-    """The attempt that stands for a node: the last that is done, else the last that had a figure
-    when it was cut short, else the last of all."""
+    """The attempt that stands for a node: the last that is done, else the last that had found
+    something when it was cut short, else the last of all."""
     own = [attempt for attempt in attempts if attempt.entry.purpose != "recheck"]
-    for good in (lambda a: a.done, lambda a: len(own) > 1 and _has_figures(a)):
+    for good in (lambda a: a.done, lambda a: len(own) > 1 and _has_found(a)):
         if found := [attempt for attempt in own if good(attempt)]:
             return found[-1]
     return own[-1] if own else None
 
 
-def _has_figures(attempt: Attempt) -> bool:
+def _has_found(attempt: Attempt) -> bool:
     try:
-        return _measured(attempt.report())
+        content = attempt.content()
     except LabError:
         return False
+    return content is not None and content.found
 
 
 def recheck_of(attempts: list[Attempt]) -> Attempt | None:

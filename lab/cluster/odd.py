@@ -21,11 +21,14 @@ _PARTS = {
 }  # fmt: skip
 
 
-def odd_ones_out(environments: Mapping[str, Environment]) -> list[OddOneOut]:
-    """The nodes that differ from what more than half of all nodes have, field by field."""
-    if len(environments) < LEAST_NODES:
+def odd_ones_out(facts: Mapping[str, Mapping[str, str]]) -> list[OddOneOut]:
+    """The nodes that differ from what more than half of all nodes have, field by field.
+
+    Args:
+        facts: of each node its fields, the same ones on all of them.
+    """
+    if len(facts) < LEAST_NODES:
         return []
-    facts = {node: facts_of(environment) for node, environment in environments.items()}
     found = []
     for field in next(iter(facts.values())):
         usual, count = Counter(fact[field] for fact in facts.values()).most_common(1)[0]

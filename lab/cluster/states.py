@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lab.cluster.contents import Content
 from lab.cluster.slurm import WAITING, WORKING, Job
-from lab.records.bench import BenchReport
 from lab.records.cluster import State
 
 Phase = Literal["pending", "running", "done", "lost"]
@@ -29,7 +29,7 @@ class Seen:
     Args:
         begun: whether its job wrote that it began.
         job: as Slurm shows it; None where it knows it no more.
-        report: its result, or what it had kept when it was cut short.
+        content: of its result, or of what it had kept when it was cut short.
         whole: whether that is its result.
         error: why it was not submitted, or why its file cannot be read.
         last_words: of its log.
@@ -37,7 +37,7 @@ class Seen:
 
     begun: bool
     job: Job | None
-    report: BenchReport | None = None
+    content: Content | None = None
     whole: bool = False
     error: str = ""
     last_words: str = ""
@@ -56,36 +56,28 @@ def phase_of(seen: Seen) -> Phase:
 
 def state_of(seen: Seen) -> tuple[State, list[str]]:
     """The state of a node, and why it is not `ok`; what other nodes measured is not looked at."""
-    if seen.report is None and seen.error:
+    if seen.content is None and seen.error:
         return ("failed" if seen.begun else "never_started"), [seen.error]
-    if seen.report is not None and any(case.samples_s for case in seen.report.cases):
-        return _with_figures(seen, seen.report)
+    if seen.content is not None and seen.content.found:
+        return _with_content(seen, seen.content)
     if seen.whole:
-        return "failed", _unmeasured(seen)
+        assert seen.content is not None
+        return "failed", list(seen.content.reasons)
     if not seen.begun:
         return "never_started", [_not_begun(seen)]
     if seen.job is not None and seen.job.state in _BY_ITSELF:
         return "failed", [seen.last_words or "its job ended without a result and without a word"]
     if seen.job is not None and seen.job.state in WORKING:
-        return "partial", ["it is still running, without a figure so far"]
-    return "lost", [f"{_end(seen.job)}, after it began and before it had a figure"]
+        return "partial", ["it is still running, without a result so far"]
+    return "lost", [f"{_end(seen.job)}, after it began and before it had a result"]
 
 
-def _with_figures(seen: Seen, report: BenchReport) -> tuple[State, list[str]]:
-    if seen.whole and report.ended in ("done", "budget"):
-        return "ok", []
+def _with_content(seen: Seen, content: Content) -> tuple[State, list[str]]:
     if seen.whole:
-        return "partial", [f"its run is {report.ended}"]
+        return ("partial", [content.cut]) if content.cut else ("ok", [])
     if seen.job is not None and seen.job.state in WORKING:
         return "partial", ["it is still running"]
     return "partial", [f"{_end(seen.job)}, before the run was complete"]
-
-
-def _unmeasured(seen: Seen) -> list[str]:
-    """Why a run that came to its end has no figure."""
-    assert seen.report is not None
-    reasons = list(seen.report.problems) or [c.reason for c in seen.report.cases if c.reason][:1]
-    return reasons or [seen.last_words or "nothing was measured"]
 
 
 def _not_begun(seen: Seen) -> str:

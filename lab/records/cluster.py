@@ -1,14 +1,19 @@
-"""What the nodes of a cluster measured, as a record. Times in seconds, UTC in ISO 8601."""
+"""What the nodes of a cluster found, as a record. Times in seconds, UTC in ISO 8601."""
 
 from typing import Literal
 
 from msgspec import Struct
 
+from lab.records.autograd import Cause as GradientCause
+from lab.records.autograd import Mode
 from lab.records.bench import Param
 from lab.records.bench import Verdict as CaseVerdict
+from lab.records.doctor import Verdict as GpuVerdict
 
+Kind = Literal["bench", "gpu", "autograd"]
+"""The task of ./inv that every node ran."""
 State = Literal["ok", "partial", "failed", "lost", "never_started"]
-Verdict = Literal["ok", "straggler", "suspect", "unknown"]
+Verdict = Literal["ok", "straggler", "suspect", "unknown", "warn", "fail", "wrong"]
 Cause = Literal["clock", "cpu_limit", "cpu_contention", "unexplained"]
 
 
@@ -35,23 +40,53 @@ class NodeCase(Struct, frozen=True, kw_only=True):
     slow: bool = False
 
 
+class NodeGpu(Struct, frozen=True, kw_only=True):
+    """One GPU of a node; all that was read of it is in the node's file."""
+
+    index: int
+    """NVML's."""
+    uuid: str | None = None
+    name: str | None = None
+    verdict: GpuVerdict
+    reasons: list[str] = []
+    """What was seen that is not as it should be."""
+
+
+class NodeFinding(Struct, frozen=True, kw_only=True):
+    """A check of gradients that failed on a node; its report is in the node's file."""
+
+    name: str
+    mode: Mode
+    device: str
+    causes: list[GradientCause]
+    elsewhere: int
+    """Other nodes on which the same check failed."""
+
+
 class Node(Struct, frozen=True, kw_only=True):
     """One node of the run."""
 
     name: str
     state: State
     verdict: Verdict
-    """`suspect` is slow and not checked again yet; `unknown`: it has no figures, or too few nodes
-    have any."""
+    """Of `bench`: `straggler`; `suspect` is slow and not checked again yet. Of `gpu`: `warn` and
+    `fail`, the worst of its GPUs'. Of `autograd`: `wrong`, a check failed. `unknown`: it has no
+    figures, or too few nodes have any."""
     cause: Cause | None = None
     """Of a straggler, the likely one."""
     reasons: list[str] = []
     """Why its state or its verdict is not `ok`."""
     cases: list[NodeCase] = []
+    """Of `bench`."""
+    gpus: list[NodeGpu] = []
+    """Of `gpu`, the worst first."""
+    checks: int | None = None
+    """Of `autograd`: how many there were."""
+    findings: list[NodeFinding] = []
     jobs: list[str] = []
     """Numbers of its jobs in Slurm, the last one last."""
     file: str | None = None
-    """Its own run of `inv bench`, relative to `folder`."""
+    """What its own ./inv wrote, relative to `folder`."""
     recheck_file: str | None = None
 
 
@@ -79,9 +114,10 @@ class OddOneOut(Struct, frozen=True, kw_only=True):
 
 
 class ClusterReport(Struct, frozen=True, kw_only=True):
-    """A run of `bench` on the nodes of a cluster. Version 1 of the schema is the first."""
+    """A run on the nodes of a cluster. Version 1 of the schema is the first."""
 
     schema: Literal["lab/cluster/1"] = "lab/cluster/1"
+    kind: Kind = "bench"
     run: str
     folder: str
     argv: list[str]
@@ -100,6 +136,7 @@ class Submitted(Struct, frozen=True, kw_only=True):
     """What a run is, written before anything of it is submitted. Version 1 is the first."""
 
     schema: Literal["lab/cluster-run/1"] = "lab/cluster-run/1"
+    kind: Kind = "bench"
     run: str
     argv: list[str]
     submitted_utc: str

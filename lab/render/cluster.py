@@ -1,10 +1,11 @@
 """The nodes of a cluster as text: a line for each, what is wrong with some, the odd ones out."""
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from lab.records.cluster import ClusterPlan, ClusterReport, Node
+from lab.records.cluster import ClusterPlan, ClusterReport, Kind, Node
 from lab.render.bench.units import NONE, duration_text, percent_text
 from lab.render.clean import clean
 from lab.render.hang import hang
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 _STYLES: dict[str, str] = {
     "ok": "green", "partial": "yellow", "suspect": "yellow", "failed": "bold red",
-    "lost": "bold red", "never_started": "bold red", "straggler": "bold red",
+    "lost": "bold red", "never_started": "bold red", "straggler": "bold red", "warn": "yellow",
+    "fail": "bold red", "wrong": "bold red",
 }  # fmt: skip
 _CAUSES = {
     "clock": "a low clock", "cpu_limit": "a limit on its processors",
@@ -52,7 +54,7 @@ def _parts(report: ClusterReport, console: "Console") -> Iterator["RenderableTyp
 
     yield Text(_head(report), overflow="fold")
     yield Text()
-    yield _nodes(report)
+    yield _TABLES[report.kind](report)
     if report.cases:
         yield Text()
         yield _cases(report)
@@ -68,8 +70,8 @@ def _parts(report: ClusterReport, console: "Console") -> Iterator["RenderableTyp
 
 def _head(report: ClusterReport) -> str:
     ok = sum(node.state == "ok" for node in report.nodes)
-    slow = [node.name for node in report.nodes if node.verdict == "straggler"]
-    named = f"; slow: {', '.join(slow)}" if slow else ""
+    bad = [node.name for node in report.nodes if node.verdict in ("straggler", "fail", "wrong")]
+    named = f"; {_BAD[report.kind]}: {', '.join(bad)}" if bad else ""
     goes_on = "" if report.complete else "; some still wait or run"
     return f"{report.run}: {ok} of {len(report.nodes)} nodes ok{named}{goes_on}"
 
@@ -92,6 +94,33 @@ def _nodes(report: ClusterReport) -> "Table":
             percent_text(clean_share),
         )
     return table
+
+
+def _gpus(report: ClusterReport) -> "Table":
+    table = _table(("node", "state", "verdict", "GPUs", "not ok"), set())
+    for node in report.nodes:
+        bad = ", ".join(str(gpu.index) for gpu in node.gpus if gpu.verdict != "ok")
+        models = Counter(gpu.name or "unknown" for gpu in node.gpus)
+        words = ", ".join(f"{count} {name}" for name, count in models.items())
+        _row(table, node.name, node.state, node.verdict, clean(words) or NONE, bad or NONE)
+    return table
+
+
+def _checks(report: ClusterReport) -> "Table":
+    table = _table(("node", "state", "verdict", "checks", "failed"), {3, 4})
+    for node in report.nodes:
+        counts = ("", "") if node.checks is None else (str(node.checks), str(len(node.findings)))
+        _row(table, node.name, node.state, node.verdict, *(count or NONE for count in counts))
+    return table
+
+
+# What the nodes of each kind of run are shown in, and what those are that are not well.
+_TABLES: "dict[Kind, Callable[[ClusterReport], Table]]" = {
+    "bench": _nodes,
+    "gpu": _gpus,
+    "autograd": _checks,
+}
+_BAD: dict[Kind, str] = {"bench": "slow", "gpu": "not well", "autograd": "wrong"}
 
 
 def _cases(report: ClusterReport) -> "Table":

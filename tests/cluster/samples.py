@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec import Struct
+
 from lab.cluster.batch import BEGUN, RESULT
 from lab.cluster.folder import Entry, Purpose, RunFolder
 from lab.records.bench import BenchReport, CaseResult, CgroupLimits, CpuFacts, Environment
-from lab.records.cluster import Submitted
+from lab.records.cluster import Kind, Submitted
 from lab.records.save import save, to_json
 
 CALLS = 10
@@ -50,9 +52,11 @@ def report(
 class Run:
     """A run's folder, into which results are put as nodes would."""
 
-    def __init__(self, path: Path, *nodes: str, floor_percent: float = 5.0) -> None:
+    def __init__(
+        self, path: Path, *nodes: str, floor_percent: float = 5.0, kind: Kind = "bench"
+    ) -> None:
         submitted = Submitted(
-            run="cluster-test", argv=["bench", "--nodes", "all"], nodes=list(nodes),
+            kind=kind, run="cluster-test", argv=["bench", "--nodes", "all"], nodes=list(nodes),
             submitted_utc="2026-11-27T10:00:00+00:00", floor_percent=floor_percent,
         )  # fmt: skip
         (path / "nodes").mkdir(parents=True)
@@ -77,7 +81,7 @@ class Run:
         (folder / BEGUN).write_text(f"{self._job}\n")
         return folder
 
-    def done(self, node: str, run: BenchReport, *, purpose: Purpose = "first") -> Path:
+    def done(self, node: str, run: Struct, *, purpose: Purpose = "first") -> Path:
         folder = self.begun(node, purpose=purpose)
         save(to_json(run, compact=True), folder / RESULT)
         return folder

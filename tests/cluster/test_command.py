@@ -116,7 +116,7 @@ def test_filters_that_a_person_set_hide_no_job(
     assert code == 3
     document = json.loads(out)
     assert document["complete"] is False
-    assert document["nodes"][0]["reasons"] == ["it is still running, without a figure so far"]
+    assert document["nodes"][0]["reasons"] == ["it is still running, without a result so far"]
 
 
 def test_without_a_database_the_job_is_gone(inv: Call, slurm: Programs, tmp_path: Path) -> None:

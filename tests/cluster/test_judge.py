@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lab.cluster.figures import Figures, figures_of, sustained_time
 from lab.cluster.judge import Usual, likely_cause, scale_of, standings
-from lab.cluster.odd import odd_ones_out
+from lab.cluster.odd import facts_of, odd_ones_out
 from tests.cluster.samples import case, environment, report
 
 FLOOR = 0.05
@@ -130,12 +130,14 @@ def test_cause_is_what_the_record_shows(node: object, cause: str) -> None:
 
 
 def test_nodes_that_are_set_up_otherwise_are_odd_however_fast() -> None:
-    usual = environment()
-    nodes = {f"n{i}": usual for i in range(3)} | {"n9": environment(cpus=2, torch="2.12.1")}
+    usual = facts_of(environment())
+    nodes = {f"n{i}": usual for i in range(3)} | {
+        "n9": facts_of(environment(cpus=2, torch="2.12.1"))
+    }
     found = [(odd.node, odd.field, odd.value, odd.usual) for odd in odd_ones_out(nodes)]
     assert found == [("n9", "cgroup.cpus", "2", "none"), ("n9", "torch", "2.12.1", "2.13.0")]
 
 
 def test_without_a_majority_nobody_is_odd() -> None:
-    assert odd_ones_out({f"n{i}": environment(torch=f"2.{i}") for i in range(4)}) == []
-    assert odd_ones_out({"a": environment(), "b": environment(torch="2.1")}) == []
+    assert odd_ones_out({f"n{i}": {"torch": f"2.{i}"} for i in range(4)}) == []
+    assert odd_ones_out({"a": {"torch": "2.0"}, "b": {"torch": "2.1"}}) == []

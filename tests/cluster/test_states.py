@@ -2,12 +2,14 @@
 
 import pytest
 
+from lab.cluster.contents import READERS
 from lab.cluster.slurm import Job, parse_jobs
 from lab.cluster.states import Seen, phase_of, state_of
 from tests.cluster.samples import case, report
 
-FIGURES = report(case())
-EMPTY = report(case(None, reason="the time was used up before it was measured"))
+_bench = READERS["bench"].content
+FIGURES = _bench(report(case()))
+EMPTY = _bench(report(case(None, reason="the time was used up before it was measured")))
 
 
 def job(state: str, reason: str = "") -> Job:
@@ -17,16 +19,16 @@ def job(state: str, reason: str = "") -> Job:
 @pytest.mark.parametrize(
     ("seen", "state", "words"),
     [
-        (Seen(begun=True, job=job("COMPLETED"), report=FIGURES, whole=True), "ok", ""),
+        (Seen(begun=True, job=job("COMPLETED"), content=FIGURES, whole=True), "ok", ""),
         # Slurm's own word does not matter where the result is there.
-        (Seen(begun=True, job=job("FAILED"), report=FIGURES, whole=True), "ok", ""),
-        (Seen(begun=True, job=job("NODE_FAIL"), report=FIGURES, whole=True), "ok", ""),
-        (Seen(begun=True, job=None, report=FIGURES, whole=True), "ok", ""),
-        (Seen(begun=True, job=job("NODE_FAIL"), report=FIGURES), "partial", "the node failed"),
-        (Seen(begun=True, job=job("TIMEOUT"), report=FIGURES), "partial", "time of its job"),
-        (Seen(begun=True, job=job("RUNNING"), report=FIGURES), "partial", "still running"),
+        (Seen(begun=True, job=job("FAILED"), content=FIGURES, whole=True), "ok", ""),
+        (Seen(begun=True, job=job("NODE_FAIL"), content=FIGURES, whole=True), "ok", ""),
+        (Seen(begun=True, job=None, content=FIGURES, whole=True), "ok", ""),
+        (Seen(begun=True, job=job("NODE_FAIL"), content=FIGURES), "partial", "the node failed"),
+        (Seen(begun=True, job=job("TIMEOUT"), content=FIGURES), "partial", "time of its job"),
+        (Seen(begun=True, job=job("RUNNING"), content=FIGURES), "partial", "still running"),
         (Seen(begun=True, job=job("RUNNING")), "partial", "still running"),
-        (Seen(begun=True, job=job("COMPLETED"), report=EMPTY, whole=True), "failed", "used up"),
+        (Seen(begun=True, job=job("COMPLETED"), content=EMPTY, whole=True), "failed", "used up"),
         (Seen(begun=True, job=job("COMPLETED"), last_words="no torch"), "failed", "no torch"),
         (Seen(begun=True, job=job("FAILED"), last_words="no torch"), "failed", "no torch"),
         (Seen(begun=True, job=job("COMPLETED"), error="damaged"), "failed", "damaged"),

@@ -1,0 +1,71 @@
+"""What a node left, by the kind of the run: how its file is read, and what of it is kept in
+memory."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct
+
+from lab.cluster.figures import figures_of, has_figures
+from lab.records.autograd import AutogradReport
+from lab.records.bench import BenchReport
+from lab.records.cluster import Kind
+from lab.records.gpu import GpuReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a node found out, whatever it was asked for.
+
+    Args:
+        found: whether it is anything at all.
+        cut: why that is not all, although it came to its end; empty where it is all.
+        reasons: why it is nothing.
+        data: what the nodes are judged by: Figures of `bench`, of the others their report.
+    """
+
+    found: bool
+    cut: str = ""
+    reasons: Sequence[str] = ()
+    data: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """How one kind of result is read.
+
+    Args:
+        record: the type of `result.json`.
+        kept: names of the files that there are before it is whole; empty: none.
+        content: what counts of it.
+    """
+
+    record: type[Struct]
+    kept: str
+    content: Callable[[Any], Content]
+
+
+def _of_bench(report: BenchReport) -> Content:
+    figures = figures_of(report)
+    complete = report.ended in ("done", "budget")
+    whys = list(report.problems) or [c.reason for c in report.cases if c.reason][:1]
+    return Content(
+        found=has_figures(figures), cut="" if complete else f"its run is {report.ended}",
+        reasons=whys or ["nothing was measured"], data=figures,
+    )  # fmt: skip
+
+
+def _of_gpu(report: GpuReport) -> Content:
+    return Content(found=bool(report.gpus), reasons=["the driver knows no GPU"], data=report)
+
+
+def _of_autograd(report: AutogradReport) -> Content:
+    return Content(found=bool(report.results), reasons=["nothing was checked"], data=report)
+
+
+READERS: Mapping[Kind, Reader] = {
+    "bench": Reader(record=BenchReport, kept="bench-*.json", content=_of_bench),
+    "gpu": Reader(record=GpuReport, kept="", content=_of_gpu),
+    "autograd": Reader(record=AutogradReport, kept="", content=_of_autograd),
+}

@@ -1,0 +1,144 @@
+"""The options of a task for the nodes of a cluster, as they were typed."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.cluster.site import Site, read_site
+from lab.errors import LabError
+from lab.records.cluster import Kind
+from lab.units import parse_whole_number
+
+_MOST_NODES = 100_000
+# What each task can use of its own options on every node, and in its other ways.
+_ON_EACH: dict[Kind, set[str]] = {
+    "bench": {
+        "quick", "full", "only", "size", "dtype", "budget", "precision", "threads", "seed",
+    },
+    "gpu": {"only", "deadline", "throughput"},
+    "autograd": {"only", "target", "shapes", "order", "budget", "seed"},
+}  # fmt: skip
+_OTHERWISE = {
+    "show": {"compare", "report", "force"},
+    "selftest": {"budget", "threads", "seed", "precision"},
+}
+_WAYS = ("nodes", "collect", "retry")
+_PLACING = {"partition", "account", "time", "constraint", "exclusive", "parallel"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was typed for the cluster, over the site's defaults.
+
+    Args:
+        kind: the task that was typed.
+        nodes: a number, `all` or a list; None where no new run is asked for.
+        collect, retry: a run's name or folder.
+        site: partition and the rest.
+        wait: stay until it has ended.
+        argv: the command line, for the record.
+    """
+
+    kind: Kind
+    nodes: str | None = None
+    collect: str | None = None
+    retry: str | None = None
+    site: Site = field(default_factory=Site)
+    wait: bool = True
+    argv: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether it is about a cluster at all."""
+        return (self.nodes, self.collect, self.retry) != (None, None, None)
+
+
+def refuse_clash(
+    kind: Kind, words: Mapping[str, Any], ways: Mapping[str, bool], asked: Mapping[str, object]
+) -> None:
+    """Refuse options that exclude each other, rather than leave one of them out without a word.
+
+    Args:
+        kind: the task.
+        words: the options for the nodes of a cluster, by their parameters' names.
+        ways: whether the option of each of the task's other ways was given, such as `--cases`.
+        asked: the task's other options, by their own names.
+
+    Raises:
+        LabError: two of them exclude each other.
+    """
+    ways = {**ways, **{way: words[way] is not None for way in _WAYS}}
+    placing = {name.replace("_", "-"): on for name, on in words.items() if name not in _WAYS}
+    given = [name for name, on in ways.items() if on]
+    if given and given[0] not in _WAYS:  # what would be run can be shown of anything
+        asked = {**asked, "dry-run": False}
+    others = [name for name, on in {**asked, **placing}.items() if on]
+    clash = given[1:] or [name for name in others if given and name not in _uses(kind, given[0])]
+    if clash:
+        raise LabError(
+            f"--{given[0]} and --{clash[0]} exclude each other.",
+            why=f"--{given[0]} has no use for --{clash[0]}",
+            next_step=f"leave one of them out: ./inv {kind} --{given[0]}",
+        )
+
+
+def _uses(kind: Kind, way: str) -> Set[str]:
+    """What a way of a task can use of the other options."""
+    of_nodes = {
+        "nodes": _ON_EACH[kind] | _PLACING | {"no-wait", "dry-run"},
+        "collect": {"no-wait"},
+        "retry": {"no-wait", "parallel"},
+    }
+    return of_nodes.get(way) or _OTHERWISE.get(way, set())
+
+
+def parse_asked(
+    kind: Kind, words: Mapping[str, Any], argv: Sequence[str], variables: Mapping[str, str]
+) -> Asked:
+    """Read what was typed.
+
+    Args:
+        kind: the task.
+        words: the options for the nodes of a cluster, by their parameters' names.
+        argv: the command line.
+        variables: of the environment.
+
+    Raises:
+        LabError: something of it makes no sense, or the site's file does not.
+    """
+    from msgspec.structs import replace
+
+    for way in _WAYS:
+        if words[way] is not None and not words[way].strip():
+            raise LabError(
+                f"--{way} is given nothing.",
+                why="what follows it is empty",
+                next_step=f"./inv {kind} --nodes 4, ./inv {kind} --collect RUN",
+            )
+    if all(words[way] is None for way in _WAYS):
+        _refuse_placing(kind, words)
+        return Asked(kind=kind)
+    site = read_site(variables)
+    parallel = words["parallel"]
+    site = replace(
+        site, partition=words["partition"] or site.partition,
+        account=words["account"] or site.account, time=words["time"] or site.time,
+        constraint=words["constraint"] or site.constraint,
+        exclusive=words["exclusive"] or site.exclusive,
+        parallel=parse_whole_number(parallel, "--parallel", least=1, most=_MOST_NODES)
+        if parallel else site.parallel,
+    )  # fmt: skip
+    return Asked(
+        kind=kind, nodes=words["nodes"], collect=words["collect"], retry=words["retry"], site=site,
+        wait=not words["no_wait"], argv=tuple(argv),
+    )  # fmt: skip
+
+
+def _refuse_placing(kind: Kind, words: Mapping[str, Any]) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in words.items() if value]
+    if given:
+        raise LabError(
+            f"{given[0]} is for the nodes of a cluster.",
+            why="neither --nodes nor --collect nor --retry is given",
+            next_step=f"./inv {kind} --nodes all {given[0]} …, or leave it out",
+        )
