@@ -3,56 +3,36 @@ real."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
 import lab.bench
 from lab.bench.case import Workload
 from lab.bench.notebook import Measured, measure, measure_with
-from lab.bench.timer import Sample
 from lab.errors import LabError
 from lab.records.bench import CaseResult
+from tests.bench.script import Script
 
 MS = 1e-3
 
 
-@dataclass
-class Script:
-    """A clock, and a timer on it; a call takes what it adds to `now`."""
+def script_of(disturbed: Callable[[int], bool] = lambda number: False) -> Script:
+    """A host's: its samples may be short."""
+    return Script(least=MS, disturbed=disturbed)
 
-    now: float = 100.0
-    taken: int = 0
-    disturbed: Callable[[int], bool] = lambda number: False
 
-    def clock(self) -> float:
-        return self.now
+def measured(
+    script: Script, call_s: Callable[[], float], budget_s: float = 1.0, **per: float
+) -> Measured:
+    def run() -> None:
+        script.now += call_s()
 
-    def sample(self, workload: Workload, calls: int) -> Sample:
-        begin = self.now
-        for _ in range(calls):
-            workload.run()
-        self.taken += 1
-        why = "preempted" if self.disturbed(self.taken) else None
-        return Sample(duration_s=self.now - begin, begin_s=begin, disturbance=why)
-
-    def wait(self) -> None: ...
-
-    def least_s(self) -> float:
-        return MS
-
-    def measured(
-        self, call_s: Callable[[], float], budget_s: float = 1.0, **per: float
-    ) -> Measured:
-        def run() -> None:
-            self.now += call_s()
-
-        workload = Workload(run=run, **per)  # type: ignore[arg-type]
-        return measure_with(workload, "cpu", self, budget_s, clock=self.clock)
+    workload = Workload(run=run, **per)  # type: ignore[arg-type]
+    return measure_with(workload, "cpu", script, budget_s, clock=script.clock)
 
 
 def test_steady_call_is_ok_and_says_so_in_one_line() -> None:
-    found = Script().measured(lambda: 2 * MS, flop_per_call=4e6, bytes_per_call=3e3)
+    found = measured(script_of(), lambda: 2 * MS, flop_per_call=4e6, bytes_per_call=3e3)
     assert (found.verdict, found.reason) == ("ok", None)
     assert found.median_s == pytest.approx(2 * MS)
     assert found.best_s == pytest.approx(2 * MS)
@@ -63,13 +43,13 @@ def test_steady_call_is_ok_and_says_so_in_one_line() -> None:
 
 @pytest.mark.parametrize("call_s", [2e-6, 0.5 * MS, 20 * MS])
 def test_it_takes_the_time_that_it_was_given_and_no_more(call_s: float) -> None:
-    script = Script()
-    script.measured(lambda: call_s, budget_s=0.5)
+    script = script_of()
+    measured(script, lambda: call_s, budget_s=0.5)
     assert script.now - 100 <= 0.5 + 1e-9
 
 
 def test_slow_call_gets_three_rounds_and_the_argument_that_helps() -> None:
-    found = Script().measured(lambda: 3.0, budget_s=0.5)
+    found = measured(script_of(), lambda: 3.0, budget_s=0.5)
     assert found.verdict == "not_converged"
     assert found.reason is not None
     assert found.reason.endswith("budget_s")
@@ -78,14 +58,14 @@ def test_slow_call_gets_three_rounds_and_the_argument_that_helps() -> None:
 
 
 def test_figures_are_those_of_undisturbed_samples() -> None:
-    script = Script(disturbed=lambda number: number % 3 == 0)
-    found = script.measured(lambda: 9 * MS if script.disturbed(script.taken + 1) else 2 * MS)
+    script = script_of(lambda number: number % 3 == 0)
+    found = measured(script, lambda: 9 * MS if script.disturbed(script.taken + 1) else 2 * MS)
     assert found.median_s == pytest.approx(2 * MS)
     assert found.verdict == "ok"
 
 
 def test_without_an_undisturbed_sample_there_is_no_figure_but_the_fastest_is_known() -> None:
-    found = Script(disturbed=lambda number: True).measured(lambda: 2 * MS, flop_per_call=1.0)
+    found = measured(script_of(lambda number: True), lambda: 2 * MS, flop_per_call=1.0)
     assert (found.median_s, found.ci95_s, found.flop_per_s) == (None, None, None)
     assert found.best_s == pytest.approx(2 * MS)
     assert str(found) == "-, contaminated"
@@ -99,7 +79,7 @@ def test_without_an_undisturbed_sample_there_is_no_figure_but_the_fastest_is_kno
     ],
 )  # fmt: skip
 def test_duration_has_three_digits(seconds: float, words: str) -> None:
-    found = Script().measured(lambda: seconds, budget_s=1e-9 + 40 * seconds)
+    found = measured(script_of(), lambda: seconds, budget_s=1e-9 + 40 * seconds)
     assert str(found).startswith(words)
 
 

@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -18,48 +17,27 @@ from lab.bench.sampler import (
     warm_up,
 )  # fmt: skip
 from lab.bench.timer import Sample
+from tests.bench.script import Script
 
 
-@dataclass
-class Script:
-    """A clock, and a timer whose calls take what the script says: seconds, by the number of the
-    call."""
+def subject_of(
+    script: Script, index: int, cost: Callable[[int], float] | float, calls: int = 0
+) -> Subject:
+    """A subject whose calls take so many seconds, by the number of the call."""
+    made = 0
 
-    now: float = 100.0
-    asked: list[tuple[str, int]] = field(default_factory=list)
-    disturbed: Callable[[int], bool] = lambda number: False
+    def run() -> None:
+        nonlocal made
+        script.now += cost(made) if callable(cost) else cost
+        made += 1
 
-    def clock(self) -> float:
-        return self.now
-
-    def sample(self, workload: Workload, calls: int) -> Sample:
-        begin = self.now
-        for _ in range(calls):
-            workload.run()
-        self.asked.append((str(workload.flop_per_call), calls))
-        disturbance = "preempted" if self.disturbed(len(self.asked)) else None
-        return Sample(duration_s=self.now - begin, begin_s=begin, disturbance=disturbance)
-
-    def wait(self) -> None: ...
-
-    def least_s(self) -> float:
-        return 5e-3
-
-    def subject(self, index: int, cost: Callable[[int], float] | float, calls: int = 0) -> Subject:
-        made = 0
-
-        def run() -> None:
-            nonlocal made
-            self.now += cost(made) if callable(cost) else cost
-            made += 1
-
-        return Subject(index=index, workload=Workload(run=run, flop_per_call=index), calls=calls)
+    return Subject(index=index, workload=Workload(run=run, flop_per_call=index), calls=calls)
 
 
 @pytest.mark.parametrize("cost", [50e-9, 3e-6, 1e-3, 4.9e-3, 5e-3, 2.0])
 def test_calibrated_sample_lasts_long_enough_and_not_much_longer(cost: float) -> None:
     script = Script()
-    subject = script.subject(0, cost)
+    subject = subject_of(script, 0, cost)
     calibrate(subject, script)
     assert subject.calls * cost >= 5e-3
     assert subject.calls == 1 or subject.calls * cost <= 12e-3
@@ -67,14 +45,14 @@ def test_calibrated_sample_lasts_long_enough_and_not_much_longer(cost: float) ->
 
 def test_calibration_is_not_misled_by_one_call_that_lost_its_processor() -> None:
     script = Script()
-    subject = script.subject(0, lambda made: 10e-3 if made in (1, 5) else 10e-6)
+    subject = subject_of(script, 0, lambda made: 10e-3 if made in (1, 5) else 10e-6)
     calibrate(subject, script)
     assert subject.calls * 10e-6 >= 5e-3
 
 
 def test_clock_that_stands_still_ends_the_calibration() -> None:
     script = Script()
-    subject = script.subject(0, 0.0)
+    subject = subject_of(script, 0, 0.0)
     script.sample = lambda workload, calls: Sample(duration_s=0.0, begin_s=0.0)  # type: ignore[method-assign]
     calibrate(subject, script)
     assert subject.calls >= 10**6
@@ -88,7 +66,7 @@ def test_call_that_fails_is_left_out_and_the_others_go_on() -> None:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         return 1e-3
 
-    subjects = [script.subject(0, fail_later, calls=5), script.subject(1, 1e-3, calls=5)]
+    subjects = [subject_of(script, 0, fail_later, calls=5), subject_of(script, 1, 1e-3, calls=5)]
     for subject in subjects:
         subject.sample_s = 5e-3
     failed: list[int] = []
@@ -109,14 +87,14 @@ def test_call_that_fails_is_left_out_and_the_others_go_on() -> None:
 
 def test_calls_found_by_an_earlier_process_stay() -> None:
     script = Script()
-    subject = script.subject(0, 1e-3, calls=17)
+    subject = subject_of(script, 0, 1e-3, calls=17)
     calibrate(subject, script)
     assert subject.calls == 17
 
 
 def test_warm_up_goes_on_until_two_windows_agree() -> None:
     script = Script()
-    subject = script.subject(0, lambda made: 10e-3 * (1 + 0.5 * 0.9**made), calls=1)
+    subject = subject_of(script, 0, lambda made: 10e-3 * (1 + 0.5 * 0.9**made), calls=1)
     warm_up(subject, script, 15, script.clock)
     assert subject.steady
     assert subject.sample_s == pytest.approx(10e-3, rel=0.1)
@@ -124,7 +102,7 @@ def test_warm_up_goes_on_until_two_windows_agree() -> None:
 
 def test_warm_up_that_does_not_end_is_not_steady() -> None:
     script = Script()
-    subject = script.subject(0, lambda made: 1e-3 * 1.01**made, calls=1)
+    subject = subject_of(script, 0, lambda made: 1e-3 * 1.01**made, calls=1)
     begin = script.clock()
     warm_up(subject, script, 2.0, script.clock)
     assert not subject.steady
@@ -147,7 +125,7 @@ def _measured(
 
 def test_each_round_holds_every_subject_once_in_an_order_drawn_anew() -> None:
     script = Script()
-    blocks = _measured(script, [script.subject(i, 1e-3, calls=5) for i in range(4)], 4)
+    blocks = _measured(script, [subject_of(script, i, 1e-3, calls=5) for i in range(4)], 4)
     orders = [tuple(b.index for b in blocks if b.round == r) for r in range(ROUNDS)]
     assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
     assert len(set(orders)) > 4
@@ -156,7 +134,7 @@ def test_each_round_holds_every_subject_once_in_an_order_drawn_anew() -> None:
 def test_order_follows_the_seed() -> None:
     def order(seed: int) -> list[int]:
         script = Script()
-        subjects = [script.subject(i, 1e-3, calls=5) for i in range(4)]
+        subjects = [subject_of(script, i, 1e-3, calls=5) for i in range(4)]
         return [block.index for block in _measured(script, subjects, 4, seed)]
 
     assert order(7) == order(7)
@@ -166,24 +144,24 @@ def test_order_follows_the_seed() -> None:
 def test_first_sample_of_a_block_is_dropped() -> None:
     """The subject before it has left its own data in the caches."""
     script = Script()
-    subject = script.subject(0, 1e-3, calls=5)
+    subject = subject_of(script, 0, 1e-3, calls=5)
     warm_up(subject, script, 1.0, script.clock)
-    before = len(script.asked)
+    before = script.taken
     blocks = list(
         measure(
             [subject], script, end_s=script.clock() + 2, precision=0.01, order=random.Random(1),
             clock=script.clock,
         )
     )  # fmt: skip
-    taken = len(script.asked) - before
+    taken = script.taken - before
     assert taken == sum(len(block.samples) for block in blocks) + len(blocks)
 
 
 def test_subject_whose_rounds_agree_is_left_out_after_eight_and_the_others_go_on() -> None:
     script = Script()
-    calm = script.subject(0, 1e-3, calls=5)
+    calm = subject_of(script, 0, 1e-3, calls=5)
     # Every block has a level of its own: the rounds of this one never agree.
-    wild = script.subject(1, lambda made: 1e-3 * (1 + 0.5 * ((made // 200) % 2)), calls=5)
+    wild = subject_of(script, 1, lambda made: 1e-3 * (1 + 0.5 * ((made // 200) % 2)), calls=5)
     rounds = Counter(block.index for block in _measured(script, [calm, wild], 20))
     assert rounds[0] == ROUNDS
     assert ROUNDS < rounds[1] <= MOST_ROUNDS
@@ -192,7 +170,7 @@ def test_subject_whose_rounds_agree_is_left_out_after_eight_and_the_others_go_on
 def test_time_limit_holds_with_calls_of_any_length() -> None:
     for cost in (1e-6, 1e-3, 0.3, 4.0):
         script = Script()
-        subjects = [script.subject(i, cost, calls=max(1, int(5e-3 / cost))) for i in range(3)]
+        subjects = [subject_of(script, i, cost, calls=max(1, int(5e-3 / cost))) for i in range(3)]
         for subject in subjects:
             subject.sample_s = cost * subject.calls
         end = script.clock() + 3.0
@@ -208,7 +186,7 @@ def test_time_limit_holds_with_calls_of_any_length() -> None:
 
 def test_estimate_of_a_round_comes_from_clean_samples_alone() -> None:
     script = Script()
-    subject = script.subject(0, lambda made: 9e-3 if made % 10 < 5 else 1e-3, calls=5)
+    subject = subject_of(script, 0, lambda made: 9e-3 if made % 10 < 5 else 1e-3, calls=5)
     script.disturbed = lambda number: script.now > 0 and number % 2 == 1
     subject.sample_s = 25e-3
     blocks = list(
