@@ -16,8 +16,9 @@ from lab.bench.sampler import (
     measure,
     warm_up,
 )  # fmt: skip
-from lab.bench.timer import Sample
+from lab.bench.timer import DeviceTimer, Sample
 from tests.bench.script import Script
+from tests.bench.test_timer import Machine
 
 
 def subject_of(
@@ -48,6 +49,17 @@ def test_calibration_is_not_misled_by_one_call_that_lost_its_processor() -> None
     subject = subject_of(script, 0, lambda made: 10e-3 if made in (1, 5) else 10e-6)
     calibrate(subject, script)
     assert subject.calls * 10e-6 >= 5e-3
+
+
+def test_cold_call_on_a_device_is_repeated_until_its_flushes_too_make_a_sample() -> None:
+    """By the device's own figure of 10 µs a sample would have 600 calls, and 600 flushes."""
+    machine = Machine()
+    flush_ns, call_ns = 2_000_000, 10_000
+    cold = Workload(run=lambda: machine.launch(call_ns), flush=lambda: machine.launch(flush_ns))
+    subject = Subject(index=0, workload=cold)
+    calibrate(subject, DeviceTimer(machine, machine.clock))
+    sample_s = subject.calls * (flush_ns + call_ns) * 1e-9
+    assert 5e-3 <= sample_s <= 12e-3
 
 
 def test_clock_that_stands_still_ends_the_calibration() -> None:

@@ -61,6 +61,14 @@ def test_floor_is_not_moved_by_one_process_that_met_something_rare() -> None:
     assert floor_percent([rare]) < 10  # by the standard deviation it would be over 100
 
 
+@pytest.mark.parametrize(("device", "size"), [("cpu", 512), ("meta", 2048)])
+def test_kernels_are_as_large_as_their_device_needs(device: str, size: int) -> None:
+    """On a device a product must take longer than its launch; `meta` computes nothing."""
+    once = selftest.prepare(device=device, variant="once")
+    assert once.flop_per_call == 20 * 2 * size**3
+    assert selftest.memory_bytes(device=device, variant="once") == 3 * size**2 * 4
+
+
 def test_kernels_are_the_same_but_for_their_number_of_products() -> None:
     assert [case.params["variant"] for case in selftest_cases()] == ["once", "again", "more"]
     assert PRODUCTS["more"] / PRODUCTS["once"] == pytest.approx(1.05)
