@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.locks.install import ensure_environment
-from tests.fakes import entered_by_all as entered_by_all  # a fixture, as the next
+from tests.commands import tasks as tasks  # a fixture, as the next
+from tests.fakes import entered_by_all as entered_by_all
 from tests.fakes import programs as programs
 from tests.nvml.library import Driver, build, has_compiler
 

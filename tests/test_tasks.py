@@ -1,23 +1,21 @@
 """The commands as invoke sees them: options, help, exit codes, JSON."""
 
 import ast
-import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from invoke import Collection, Context, Program, task
+from invoke import Collection, Context, task
 from invoke.parser import Parser, ParserContext
 
 from lab.errors import CheckFailed, LabError
+from tests.commands import ROOT, Call, caller
 
-ROOT = Path(__file__).resolve().parent.parent
 TASKS = {
     "lab",
     "stop",
@@ -38,35 +36,9 @@ TASKS = {
 
 
 @pytest.fixture(scope="module")
-def tasks() -> Iterator[ModuleType]:
-    """tasks.py, without its handing over to ./inv, which is for an invoke of the user's own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_RUNNER", "test")
-        patch.syspath_prepend(str(ROOT))
-        patch.delitem(sys.modules, "tasks", raising=False)
-        yield importlib.import_module("tasks")
-
-
-@pytest.fixture(scope="module")
 def contexts(tasks: ModuleType) -> dict[str, ParserContext]:
     """The parsers, made once: in making them invoke takes the help texts out of the tasks."""
     return {c.name: c for c in Collection.from_module(tasks).to_contexts() if c.name}
-
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-def caller(namespace: Collection, capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            Program(namespace=namespace, name="inv", binary="inv").run(["inv", *words])
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """`inv bench --nodes` with programs that stand in for Slurm's: what it asks them, and refuses."""
 
-import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -11,21 +8,11 @@ import pytest
 from invoke import Collection
 
 from tests.cluster.samples import Run
+from tests.commands import Call, caller
 from tests.fakes import Programs
-from tests.test_tasks import Call, caller
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SINFO = "n1|idle|main*|(null)|none\nn2|idle|main*|(null)|none\nn3|drained|main*|(null)|disk\n"
 BENCH = ("bench", "--only", "matmul", "--device", "cpu", "--quick")
-
-
-@pytest.fixture(scope="module")
-def tasks() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_RUNNER", "test")
-        patch.syspath_prepend(str(ROOT))
-        patch.delitem(sys.modules, "tasks", raising=False)
-        yield importlib.import_module("tasks")
 
 
 @pytest.fixture
