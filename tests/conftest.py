@@ -14,6 +14,7 @@ import pytest
 
 from lab.locks.install import ensure_environment
 from tests.commands import tasks as tasks  # a fixture, as the next
+from tests.fakes import as_nobody as as_nobody
 from tests.fakes import entered_by_all as entered_by_all
 from tests.fakes import programs as programs
 from tests.nvml.library import Driver, build, has_compiler

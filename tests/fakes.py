@@ -1,11 +1,16 @@
 """Programs that stand in for real ones, and folders as another user sees them."""
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+
+NOBODY = 65534
+AsNobody = Callable[[], AbstractContextManager[None]]
 
 
 class Programs:
@@ -51,3 +56,20 @@ def entered_by_all() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def as_nobody() -> AsNobody:
+    """Lets root act as an ordinary user for a while."""
+
+    @contextmanager
+    def act() -> Iterator[None]:
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+    return act

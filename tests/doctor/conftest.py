@@ -1,13 +1,9 @@
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-NOBODY = 65534
 
 Program = Callable[[str, str], Path]
 
@@ -38,29 +34,3 @@ def without_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert found
         (folder / name).symlink_to(found)
     monkeypatch.setenv("PATH", str(folder))
-
-
-@pytest.fixture
-def public_folder() -> Iterator[Path]:
-    """A folder that every user may look into; pytest's own are closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix="lab-doctor-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def as_nobody() -> Callable[[], AbstractContextManager[None]]:
-    """Lets root act as an ordinary user for a while."""
-
-    @contextmanager
-    def act() -> Iterator[None]:
-        os.setegid(NOBODY)
-        os.seteuid(NOBODY)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-            os.setegid(0)
-
-    return act

@@ -1,8 +1,6 @@
 """A private CA and a wheelhouse, with real files and their faults."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from lab.doctor.packages import check_ca, check_wheelhouse, read_certificates
 from lab.locks.sources import read_sources
 from lab.records.doctor import Finding
+from tests.fakes import AsNobody
 
 # Each is signed by itself; their names say from when to when they hold.
 FOLDER = Path(__file__).with_name("certificates")
@@ -47,10 +46,8 @@ def test_ca_that_is_missing_or_a_folder_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-def test_ca_that_may_not_be_read_is_said(
-    public_folder: Path, as_nobody: Callable[[], AbstractContextManager[None]]
-) -> None:
-    file = public_folder / "ca.pem"
+def test_ca_that_may_not_be_read_is_said(entered_by_all: Path, as_nobody: AsNobody) -> None:
+    file = entered_by_all / "ca.pem"
     file.write_text(NEW.read_text())
     file.chmod(0o600)
     with as_nobody():

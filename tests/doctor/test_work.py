@@ -1,18 +1,14 @@
 """Work folders with real faults."""
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.doctor.work import LEAST_WORK_BYTES, WorkState, check_work, read_work
+from tests.fakes import NOBODY, AsNobody
 
-from .conftest import NOBODY
-
-AsNobody = Callable[[], AbstractContextManager[None]]
 FINE = WorkState(
     path=Path("/home/ana/work"), kind="folder", owner_uid=1000, owner="ana", free_bytes=10**11
 )
@@ -47,9 +43,9 @@ def test_work_folder_that_is_a_file_or_a_broken_link_is_said(tmp_path: Path) -> 
 
 @pytest.mark.root
 def test_work_folder_owned_by_root_is_said_with_chown(
-    public_folder: Path, as_nobody: AsNobody
+    entered_by_all: Path, as_nobody: AsNobody
 ) -> None:
-    work = public_folder / "mi práctica"
+    work = entered_by_all / "mi práctica"
     work.mkdir(mode=0o755)
     with as_nobody():
         state = read_work(work)
@@ -61,12 +57,12 @@ def test_work_folder_owned_by_root_is_said_with_chown(
 
 @pytest.mark.root
 def test_work_folder_that_the_owner_may_not_write_is_said(
-    public_folder: Path, as_nobody: AsNobody
+    entered_by_all: Path, as_nobody: AsNobody
 ) -> None:
-    os.chown(public_folder, NOBODY, NOBODY)
-    public_folder.chmod(0o555)
+    os.chown(entered_by_all, NOBODY, NOBODY)
+    entered_by_all.chmod(0o555)
     with as_nobody():
-        state = read_work(public_folder)
+        state = read_work(entered_by_all)
     found = check_work(state, uid=NOBODY)
     assert found.status == "fail"
     assert "belongs to you" in found.why
@@ -74,9 +70,9 @@ def test_work_folder_that_the_owner_may_not_write_is_said(
 
 
 @pytest.mark.root
-def test_work_folder_that_cannot_be_made_is_said(public_folder: Path, as_nobody: AsNobody) -> None:
+def test_work_folder_that_cannot_be_made_is_said(entered_by_all: Path, as_nobody: AsNobody) -> None:
     with as_nobody():
-        state = read_work(public_folder / "work")
+        state = read_work(entered_by_all / "work")
     found = check_work(state, uid=NOBODY)
     assert (state.kind, found.status) == ("missing", "fail")
     assert "cannot be made" in found.seen
@@ -84,16 +80,16 @@ def test_work_folder_that_cannot_be_made_is_said(public_folder: Path, as_nobody:
 
 
 @pytest.mark.root
-def test_work_folder_with_files_of_root_is_said(public_folder: Path, as_nobody: AsNobody) -> None:
-    os.chown(public_folder, NOBODY, NOBODY)
-    (public_folder / "of-root.ipynb").touch(mode=0o644)
-    (public_folder / "shared.ipynb").touch()
-    (public_folder / "shared.ipynb").chmod(0o666)
-    own = public_folder / "read-only.ipynb"
+def test_work_folder_with_files_of_root_is_said(entered_by_all: Path, as_nobody: AsNobody) -> None:
+    os.chown(entered_by_all, NOBODY, NOBODY)
+    (entered_by_all / "of-root.ipynb").touch(mode=0o644)
+    (entered_by_all / "shared.ipynb").touch()
+    (entered_by_all / "shared.ipynb").chmod(0o666)
+    own = entered_by_all / "read-only.ipynb"
     own.touch(mode=0o444)
     os.chown(own, NOBODY, NOBODY)
     with as_nobody():
-        state = read_work(public_folder)
+        state = read_work(entered_by_all)
     assert state.locked == ("of-root.ipynb",)
     found = check_work(replace(state, free_bytes=10**11), uid=NOBODY)
     assert (found.status, "of-root.ipynb" in found.seen) == ("warn", True)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CommandLine, copy_checkout
+from tests.fakes import NOBODY
 
 # What a machine without an engine looks like: a client that finds no daemon.
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
-NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 # A machine that reaches nothing and has nothing at hand: no index, no wheelhouse, no cache.
 NOTHING_AT_HAND = {"PIP_FIND_LINKS": "", "UV_FIND_LINKS": "", "PIP_CONFIG_FILE": "/dev/null"}
