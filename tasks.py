@@ -60,6 +60,9 @@ _ON_NODES: dict[str, tuple[Any, str]] = {
     "constraint": ("", "features that the nodes must have, such as a100&ib"),
     "exclusive": (False, "each node's job has the node to itself"),
     "parallel": ("", "nodes at once (default: all)"),
+    "chunk": ("", "nodes of one job, at most (default: 1)"),
+    "max_submit": ("", "jobs in the queue at once; the next follow as they end (default: all)"),
+    "gpus_per_node": ("", "GPUs that a job asks for on each node: a number, or all that it has"),
     "no_wait": (
         False,
         "print the run's name once its jobs are submitted; with --collect what there is",

@@ -2,20 +2,20 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from lab.bench_command import Tell, check_folders
 from lab.cluster.batch import batch_script
 from lab.cluster.choose import Chosen
-from lab.cluster.folder import Purpose, RunFolder, make_folder, new_name, open_folder
+from lab.cluster.folder import RunFolder, make_folder, new_name, open_folder
 from lab.cluster.follow import Follower
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
 from lab.cluster.merge import merge, suspects
 from lab.cluster.slurm import read_nodes
 from lab.cluster.states import phase_of
-from lab.cluster.submit import submit_nodes
-from lab.cluster_order import chosen_nodes, plan, request_of
+from lab.cluster.submit import submit_wanted
+from lab.cluster_order import chosen_nodes, gpus_of, plan, request_of
 from lab.cluster_work import Work
 from lab.errors import LabError
 from lab.locks.install import ensure_environment
@@ -54,7 +54,8 @@ def run(work: Callable[[], Work], asked: Asked, tell: Tell, *, dry_run: bool) ->
     new = work()
     chosen = chosen_nodes(asked)
     folder = _begin(new, asked, chosen, tell)
-    return _submit_and_go_on(folder, chosen.to_submit, "first", asked, tell)
+    folder.want(chosen.to_submit, "first")
+    return _submit_and_go_on(folder, asked, tell)
 
 
 def _begin(work: Work, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
@@ -67,21 +68,20 @@ def _begin(work: Work, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
         kind=work.kind, run=name, argv=list(asked.argv),
         nodes=list(chosen.nodes), unavailable=chosen.unavailable,
         submitted_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        parallel=asked.site.parallel, floor_percent=asked.site.floor_percent,
+        limits=asked.limits, floor_percent=asked.site.floor_percent, gpus=gpus_of(asked, chosen),
     )  # fmt: skip
     return make_folder(submitted, script)
 
 
-def _submit_and_go_on(
-    folder: RunFolder, nodes: Sequence[str], purpose: Purpose, asked: Asked, tell: Tell
-) -> int:
-    parallel = asked.site.parallel or folder.submitted.parallel
+def _submit_and_go_on(folder: RunFolder, asked: Asked, tell: Tell) -> int:
     with _leaving(folder), Progress() as progress:
-        progress.begin(len(nodes))
-        submit_nodes(folder, nodes, purpose, parallel, progress.step)
+        progress.begin(len(folder.submitted.nodes))
+        submit_wanted(folder, folder.submitted.limits, _ask(folder).queued, progress.step)
     if not asked.wait:
         tell.publish(folder.submitted, folder.name)
-        tell.say(f"submitted; ./inv {folder.kind} --collect {folder.name} shows what came of it")
+        left = len(folder.wanted())
+        goes_on = f"; {left} nodes come later: somebody has to follow the run" if left else ""
+        tell.say(f"submitted{goes_on}; ./inv {folder.kind} --collect {folder.name}")
         return 0
     return _go_on(folder, asked, tell)
 
@@ -103,7 +103,10 @@ def _retry(folder: RunFolder, asked: Asked, tell: Tell) -> int:
     if not missing:
         tell.say("nothing is to be run again")
         return _go_on(folder, asked, tell)
-    return _submit_and_go_on(folder, missing, "retry", asked, tell)
+    if asked.limits_typed:
+        folder = folder.with_limits(asked.limits)
+    folder.want(missing, "retry")
+    return _submit_and_go_on(folder, asked, tell)
 
 
 def _go_on(folder: RunFolder, asked: Asked, tell: Tell) -> int:
@@ -115,13 +118,13 @@ def _go_on(folder: RunFolder, asked: Asked, tell: Tell) -> int:
         follower = Follower(run=folder, step=progress.step, say=progress.message)
         follower.wait()
         report = merge(folder, _ask(folder))
-        if suspects(report) and _run_again(folder, suspects(report), asked, progress):
+        if suspects(report) and _run_again(folder, suspects(report), progress):
             follower.wait()
             report = merge(folder, _ask(folder))
     return _show(folder, report, tell)
 
 
-def _run_again(folder: RunFolder, slow: Sequence[str], asked: Asked, progress: Progress) -> bool:
+def _run_again(folder: RunFolder, slow: Sequence[str], progress: Progress) -> bool:
     """Run the slow nodes once more, so that nobody is named for a moment's disturbance."""
     try:
         read_nodes()
@@ -129,9 +132,7 @@ def _run_again(folder: RunFolder, slow: Sequence[str], asked: Asked, progress: P
         progress.message(f"{', '.join(slow)} cannot be run again from here: {error.why}")
         return False
     progress.message(f"slow, and run once more before it is said: {', '.join(slow)}")
-    parallel = asked.site.parallel or folder.submitted.parallel
-    with suppress(LabError):  # that Slurm took none of them shows in the report
-        submit_nodes(folder, slow, "recheck", parallel, progress.step)
+    folder.want(slow, "recheck")  # the follower submits them
     return True
 
 

@@ -1,12 +1,13 @@
 """What the jobs of a run on the nodes of a cluster are to be, and which nodes it is for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from math import ceil
 
 from lab.cluster.batch import BatchRequest, batch_script, submission
 from lab.cluster.choose import Chosen, choose_nodes
 from lab.cluster.folder import new_name, path_of
-from lab.cluster.slurm import read_nodes
+from lab.cluster.slurm import read_gpus, read_nodes
+from lab.cluster.submit import groups_of
 from lab.cluster_work import Work
 from lab.on_nodes import Asked
 from lab.paths import ROOT, state
@@ -23,19 +24,39 @@ def plan(work: Work, asked: Asked) -> ClusterPlan:
     request = request_of(work, asked, new_name())
     return ClusterPlan(
         script=batch_script(request), nodes=list(chosen.nodes),
-        submissions=_submissions(request, chosen.to_submit, asked.site.parallel),
+        submissions=list(_submissions(request, chosen, asked)),
     )  # fmt: skip
 
 
-def _submissions(
-    request: BatchRequest, nodes: Sequence[str], parallel: int | None
-) -> list[list[str]]:
-    """The command lines; one that is to wait for another job names that one's node for it."""
-    rows, script = parallel or len(nodes), batch_script(request)
-    return [
-        submission(request.name, request.folder, script, node, 1, after)
-        for node, after in zip(nodes, [*[""] * rows, *[f"JOB_OF_{n}" for n in nodes]], strict=False)
-    ]
+def _submissions(request: BatchRequest, chosen: Chosen, asked: Asked) -> Iterator[list[str]]:
+    """The command lines; one that is to wait for another job names that one's first node for it."""
+    script, limits, gpus = batch_script(request), asked.limits, gpus_of(asked, chosen)
+    jobs = list(groups_of(chosen.to_submit, gpus, limits))
+    rows = limits.rows or len(jobs)
+    in_rows = len(jobs) <= (limits.max_submit or len(jobs))
+    for number, nodes in enumerate(jobs):
+        after = f"JOB_OF_{jobs[number - rows][0]}" if in_rows and number >= rows else ""
+        yield submission(
+            script, request.folder, name=request.name, group=f"{nodes[0]}/1", after=after,
+            nodes=dict.fromkeys(nodes, 1), gpus=gpus.get(nodes[0], 0),
+        )  # fmt: skip
+
+
+def gpus_of(asked: Asked, chosen: Chosen) -> dict[str, int]:
+    """How many GPUs the job of each node asks for, where it asks for any.
+
+    Where nothing was said of it, what reads the GPUs asks for all: Slurm may show a job no others.
+
+    Raises:
+        LabError: Slurm does not answer.
+    """
+    wish = asked.site.gpus_per_node or ("all" if asked.kind == "gpu" else None)
+    if wish is None:
+        return {}
+    if wish != "all":
+        return dict.fromkeys(chosen.to_submit, wish)
+    known = read_gpus()
+    return {node: known[node] for node in chosen.to_submit if node in known}
 
 
 def chosen_nodes(asked: Asked) -> Chosen:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from lab.cluster.site import Site, read_site
 from lab.errors import LabError
-from lab.records.cluster import Kind
+from lab.records.cluster import Kind, Limits
 from lab.units import parse_whole_number
 
 _MOST_NODES = 100_000
@@ -23,7 +23,8 @@ _OTHERWISE = {
     "selftest": {"budget", "threads", "seed", "precision"},
 }
 _WAYS = ("nodes", "collect", "retry")
-_PLACING = {"partition", "account", "time", "constraint", "exclusive", "parallel"}
+_LIMITS = {"parallel", "chunk", "max-submit"}
+_PLACING = {"partition", "account", "time", "constraint", "exclusive", "gpus-per-node"} | _LIMITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Asked:
         nodes: a number, `all` or a list; None where no new run is asked for.
         collect, retry: a run's name or folder.
         site: partition and the rest.
+        limits_typed: whether any of them is not the site's.
         wait: stay until it has ended.
         argv: the command line, for the record.
     """
@@ -44,6 +46,7 @@ class Asked:
     collect: str | None = None
     retry: str | None = None
     site: Site = field(default_factory=Site)
+    limits_typed: bool = False
     wait: bool = True
     argv: tuple[str, ...] = ()
 
@@ -51,6 +54,12 @@ class Asked:
     def any(self) -> bool:
         """Whether it is about a cluster at all."""
         return (self.nodes, self.collect, self.retry) != (None, None, None)
+
+    @property
+    def limits(self) -> Limits:
+        """How many jobs and nodes there may be at once."""
+        site = self.site
+        return Limits(parallel=site.parallel, chunk=site.chunk, max_submit=site.max_submit)
 
 
 def refuse_clash(
@@ -87,7 +96,7 @@ def _uses(kind: Kind, way: str) -> Set[str]:
     of_nodes = {
         "nodes": _ON_EACH[kind] | _PLACING | {"no-wait", "dry-run"},
         "collect": {"no-wait"},
-        "retry": {"no-wait", "parallel"},
+        "retry": {"no-wait"} | _LIMITS,
     }
     return of_nodes.get(way) or _OTHERWISE.get(way, set())
 
@@ -119,19 +128,27 @@ def parse_asked(
         _refuse_placing(kind, words)
         return Asked(kind=kind)
     site = read_site(variables)
-    parallel = words["parallel"]
+    numbers = {
+        name: parse_whole_number(words[name], f"--{option}", least=1, most=_MOST_NODES)
+        for option in sorted(_LIMITS) if words[name := option.replace("-", "_")]
+    }  # fmt: skip
     site = replace(
         site, partition=words["partition"] or site.partition,
         account=words["account"] or site.account, time=words["time"] or site.time,
         constraint=words["constraint"] or site.constraint,
         exclusive=words["exclusive"] or site.exclusive,
-        parallel=parse_whole_number(parallel, "--parallel", least=1, most=_MOST_NODES)
-        if parallel else site.parallel,
+        gpus_per_node=_gpus(words["gpus_per_node"]) or site.gpus_per_node, **numbers,
     )  # fmt: skip
     return Asked(
         kind=kind, nodes=words["nodes"], collect=words["collect"], retry=words["retry"], site=site,
-        wait=not words["no_wait"], argv=tuple(argv),
+        limits_typed=bool(numbers), wait=not words["no_wait"], argv=tuple(argv),
     )  # fmt: skip
+
+
+def _gpus(text: str) -> int | Literal["all", ""]:
+    if text in ("", "all"):
+        return "all" if text else ""
+    return parse_whole_number(text, "--gpus-per-node", least=1, most=1024)
 
 
 def _refuse_placing(kind: Kind, words: Mapping[str, Any]) -> None:

@@ -2,14 +2,20 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.cluster.nodelist import compress
 from lab.errors import LabError
 
 BEGUN = "begun"
 RESULT = "result.json"
+ENDED = "ended"
 LOG = "log.txt"
+# In the folder of the first node of a job for several: what srun said.
+JOB_LOG = "job.txt"
+EACH = "--each"
 # A comma belongs to several partitions, & | * [ ] ( ) to constraints.
 _WORD = re.compile(r"[A-Za-z0-9_.,:@%+&|*\[\]()=/-]+")
 # As sbatch reads it: minutes, minutes:seconds, hours:minutes:seconds, days-hours and so on.
@@ -19,13 +25,13 @@ _OPTION = re.compile(r"--[a-z][a-z-]*(?:=[A-Za-z0-9_.,:@%+&|*\[\]()=/-]+)?")
 _RESERVED = {
     "--nodes", "--nodelist", "--ntasks", "--array", "--job-name", "--output", "--error", "--wrap",
     "--requeue", "--no-requeue", "--open-mode", "--dependency", "--comment", "--parsable",
-    "--chdir",
+    "--chdir", "--no-kill", "--ntasks-per-node",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRequest:
-    """What the job of every node is to be.
+    """What every job of a run is to be.
 
     Args:
         name: of the run; all its jobs have it.
@@ -78,34 +84,45 @@ def _refused(name: str, value: str, why: str) -> LabError:
 
 
 def batch_script(request: BatchRequest) -> str:
-    """The script of every node's job; it is told the node and the number of the attempt.
+    """The script of every job; it is told its nodes, and the number of each one's attempt.
 
-    A requeue would begin again in the same file, and the exit code says nothing (srun ends with 0
-    where a node failed): what counts is what the job leaves in its folder.
+    A job of several nodes starts itself once on each of them, and goes on without one that fails. A
+    requeue would begin again in the same file, and an exit code says nothing (srun ends with 0
+    where a node failed): what counts is what each node leaves in its folder.
     """
     valued = {
         "partition": request.partition, "account": request.account, "time": request.time,
         "constraint": request.constraint,
     }  # fmt: skip
-    lines = ["--nodes=1", "--ntasks=1", "--no-requeue", "--open-mode=append"]
+    lines = ["--ntasks-per-node=1", "--no-requeue", "--open-mode=append"]
     lines += [f"--{name}={value}" for name, value in valued.items() if value]
     # With the node to itself a job also takes its memory, of which Slurm gives it a share else.
     lines += ["--exclusive", "--mem=0"] if request.exclusive else []
     lines += request.options
-    folder = shlex.quote(str(request.folder / "nodes"))
+    folder = shlex.quote(str(request.folder))
     return "\n".join(
         [
             "#!/bin/sh",
             *[f"#SBATCH {line}" for line in lines],
-            "# Arguments: the node as Slurm calls it, the number of the attempt.",
+            "# Arguments: a node as Slurm calls it, and the number of the attempt at it. A job of",
+            f"# several nodes is told `{EACH}` and then both of each of them.",
             "set -eu",
-            f'here={folder}/"$1"/"$2"',
+            f'if [ "$1" = {EACH} ]; then',
+            "  shift",
+            '  exec srun --no-kill --kill-on-bad-exit=0 --nodes="$SLURM_JOB_NUM_NODES" \\',
+            f'    --ntasks-per-node=1 --cpu-bind=none sh {folder}/job.sh "$@"',
+            "fi",
+            'while [ "$1" != "$SLURMD_NODENAME" ]; do shift 2; done',
+            f'here={folder}/nodes/"$1"/"$2"',
+            f'exec >>"$here/{LOG}" 2>&1',
+            # A signal that ends the script leaves no such mark.
+            f"trap ': >\"$here/{ENDED}\"' EXIT",
             f'printf "%s\\n" "$SLURM_JOB_ID" >"$here/.{BEGUN}"',
             f'mv "$here/.{BEGUN}" "$here/{BEGUN}"',
             f"export LAB_STATE={shlex.quote(str(request.state))}",
             'export LAB_RESULTS="$here"',
             f"cd {shlex.quote(str(request.clone))}",
-            f'exec ./inv {shlex.join(request.words)} --output "$here/{RESULT}"',
+            f'./inv {shlex.join(request.words)} --output "$here/{RESULT}"',
             "",
         ]
     )
@@ -122,23 +139,30 @@ def options_of(script: str) -> list[str]:
 
 
 def submission(
-    name: str, folder: Path, script: str, node: str, attempt: int, after: str = ""
-) -> list[str]:
-    """The command line that submits a node's job.
+    script: str, folder: Path, *, name: str, group: str, nodes: Mapping[str, int], after: str = "",
+    gpus: int = 0,
+) -> list[str]:  # fmt: skip
+    """The command line that submits a job.
 
     Args:
-        name: of the run.
+        script: what is in the script.
         folder: of the run, with the script in it.
-        script: what is in it.
-        node: the one that the job is for.
-        attempt: its number; where the job is found by it later.
+        name: of the run.
+        group: what the job is for; it is found by that later.
+        nodes: the ones that it is for, and the number of the attempt at each.
         after: number of the job that has to end first, however it ends.
+        gpus: that it asks for on each node.
     """
-    # In a name of a file, sbatch replaces what follows a %.
-    log = str(folder / "nodes" / node / str(attempt) / LOG).replace("%", "%%")
+    first, several = next(iter(nodes)), len(nodes) > 1
+    log = folder / "nodes" / first / str(nodes[first]) / (JOB_LOG if several else LOG)
     return [
-        "sbatch", "--parsable", *options_of(script), f"--job-name={name}", f"--comment={attempt}",
-        f"--nodelist={node}", f"--output={log}",
+        "sbatch", "--parsable", *options_of(script), f"--job-name={name}", f"--comment={group}",
+        f"--nodes={len(nodes)}", f"--nodelist={compress(nodes)}",
+        # In a name of a file, sbatch replaces what follows a %.
+        f"--output={str(log).replace('%', '%%')}",
+        *(["--no-kill"] if several else []),
+        *([f"--gpus-per-node={gpus}"] if gpus else []),
         *([f"--dependency=afterany:{after}"] if after else []),
-        str(folder / "job.sh"), node, str(attempt),
+        str(folder / "job.sh"), *([EACH] if several else []),
+        *[word for node, attempt in nodes.items() for word in (node, str(attempt))],
     ]  # fmt: skip

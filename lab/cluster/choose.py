@@ -75,11 +75,7 @@ def choose_nodes(
 def _of(nodes: Sequence[SlurmNode]) -> Chosen:
     return Chosen(
         nodes=tuple(node.name for node in nodes),
-        unavailable={
-            node.name: f"the node is {node.state}" + (f": {node.reason}" if node.reason else "")
-            for node in nodes
-            if not node.available
-        },
+        unavailable={node.name: node.why_unavailable for node in nodes if not node.available},
     )
 
 

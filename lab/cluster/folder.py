@@ -2,110 +2,28 @@
 
 run.json              the nodes, written before anything is submitted
 job.sh                the script of every job
-jobs.jsonl            a line before each submission, and one after it
-nodes/NODE/ATTEMPT/   begun, log.txt, result.json when it is done; of bench, bench-….json until then
+jobs.jsonl            a line when an attempt is wanted, one before its submission, one after it
+nodes/NODE/ATTEMPT/   begun, log.txt, result.json when it is done, ended; of bench, bench-….json too
 cluster.json          what was made of it
 """
 
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from lab.cluster.batch import BEGUN, LOG, RESULT, submission
-from lab.cluster.contents import READERS, Content
+from lab.cluster.attempt import Attempt, Entry, Purpose
+from lab.cluster.batch import submission
 from lab.errors import LabError
 from lab.paths import results, typed_path
-from lab.records.cluster import Kind, Submitted
+from lab.records.cluster import Kind, Limits, Submitted
 from lab.records.lines import append_line, read_lines
 from lab.records.save import save, to_json
-
-Purpose = Literal["first", "retry", "recheck"]
-_LOG_BYTES = 4096
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of jobs.jsonl: an attempt is to be submitted, was, or could not be."""
-
-    node: str
-    attempt: int
-    purpose: Purpose
-    job: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """One go at one node, and what it left.
-
-    Args:
-        entry: what is known of its submission.
-        folder: its own.
-        kind: of its run.
-    """
-
-    entry: Entry
-    folder: Path
-    kind: Kind
-
-    @property
-    def done(self) -> bool:
-        """Whether its result is there; it appears whole."""
-        return (self.folder / RESULT).exists()
-
-    def begun(self) -> str:
-        """The number of its job, once that has begun; else empty."""
-        try:
-            return (self.folder / BEGUN).read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
-
-    def content(self) -> Content | None:
-        """What is in its result, or was kept until it was cut short; None where there is nothing.
-
-        Raises:
-            LabError: the file is damaged.
-        """
-        path = self.result_file()
-        if path is None:
-            return None
-        reader = READERS[self.kind]
-        try:
-            report = msgspec.json.decode(path.read_bytes(), type=reader.record)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise LabError(
-                f"The file {path} cannot be read.",
-                why=str(error),
-                next_step=f"./inv {self.kind} --retry RUN runs that node again",
-            ) from error
-        return reader.content(report)
-
-    def result_file(self) -> Path | None:
-        """The file of its result, or of what there was when it was cut short."""
-        if self.done:
-            return self.folder / RESULT
-        kept = READERS[self.kind].kept
-        return max(self.folder.glob(kept), default=None) if kept else None
-
-    def last_words(self) -> str:
-        """The end of what its job said: an error of the lab's own, or the last line."""
-        try:
-            with (self.folder / LOG).open("rb") as file:
-                file.seek(max(file.seek(0, os.SEEK_END) - _LOG_BYTES, 0))
-                lines = file.read().decode(errors="replace").splitlines()
-        except OSError:
-            return ""
-        lines = [line.strip() for line in lines if line.strip()]
-        whys = [i for i, line in enumerate(lines) if line.startswith("why:")]
-        if whys and whys[-1]:
-            return f"{lines[whys[-1] - 1]} {lines[whys[-1]].removeprefix('why:').strip()}"
-        return lines[-1] if lines else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +42,12 @@ class RunFolder:
     def name(self) -> str:
         """Of the run, and of all its jobs."""
         return self.submitted.run
+
+    def with_limits(self, limits: Limits) -> "RunFolder":
+        """The run with other limits, which whoever follows it from now on keeps to."""
+        submitted = msgspec.structs.replace(self.submitted, limits=limits)
+        save(to_json(submitted), self.path / "run.json")
+        return RunFolder(path=self.path, submitted=submitted)
 
     def attempts(self) -> dict[str, list[Attempt]]:
         """Every node's attempts, in their order; a node without any has an empty list."""
@@ -146,28 +70,49 @@ class RunFolder:
     def _entries(self) -> list[Entry]:
         return read_lines(self.path / "jobs.jsonl", Entry)
 
-    def claim(self, node: str, attempt: int, purpose: Purpose) -> Entry | None:
-        """Make the folder of an attempt and note it down, before it is submitted.
+    def wanted(self) -> list[Attempt]:
+        """The attempts that are still to be submitted."""
+        return [a for attempts in self.attempts().values() for a in attempts if a.wanted]
+
+    def want(self, nodes: Iterable[str], purpose: Purpose) -> None:
+        """Note down that nodes are to be run once more; whoever follows the run submits them."""
+        attempts = self.attempts()
+        for node in nodes:
+            if not any(a.wanted for a in attempts[node]):
+                number = max((a.entry.attempt for a in attempts[node]), default=0) + 1
+                self.note(Entry(node=node, attempt=number, purpose=purpose))
+
+    def claim(self, wanted: Attempt, group: str) -> Entry | None:
+        """Make the folder of an attempt and note down that it is about to be submitted.
 
         Returns:
             Its entry; None where another command made that attempt its own.
         """
         try:
-            self._attempt(node, attempt).mkdir(parents=True)
+            wanted.folder.mkdir(parents=True)
         except FileExistsError:
             return None
-        entry = Entry(node=node, attempt=attempt, purpose=purpose)
+        entry = msgspec.structs.replace(wanted.entry, group=group)
         self.note(entry)
         return entry
+
+    def release(self, entry: Entry) -> None:
+        """Give an attempt back that Slurm may take later."""
+        self.note(msgspec.structs.replace(entry, group=""))
+        self._attempt(entry.node, entry.attempt).rmdir()
 
     def note(self, entry: Entry) -> None:
         """Add a line to jobs.jsonl, in one write."""
         append_line(self.path / "jobs.jsonl", entry)
 
-    def submission(self, entry: Entry, after: str) -> list[str]:
-        """The command line that submits an attempt."""
+    def submission(self, group: Sequence[Entry], after: str) -> list[str]:
+        """The command line that submits attempts in one job."""
         script = (self.path / "job.sh").read_text(encoding="utf-8")
-        return submission(self.name, self.path, script, entry.node, entry.attempt, after)
+        return submission(
+            script, self.path, name=self.name, group=group[0].group,
+            nodes={entry.node: entry.attempt for entry in group}, after=after,
+            gpus=self.submitted.gpus.get(group[0].node, 0),
+        )  # fmt: skip
 
 
 def new_name() -> str:

@@ -5,10 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from lab.cluster.folder import Attempt, RunFolder
+from msgspec.structs import replace
+
+from lab.cluster.attempt import Attempt
+from lab.cluster.folder import RunFolder
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
-from lab.cluster.slurm import WAITING, Job, cancel, read_nodes
+from lab.cluster.slurm import WAITING, WORKING, Job, SlurmNode, cancel, read_nodes
 from lab.cluster.states import Phase, phase_of
+from lab.cluster.submit import submit_wanted
 from lab.errors import LabError
 
 _POLL_S = 2.0
@@ -48,20 +52,40 @@ class Follower:
     _look_at_nodes: float = 0.0
 
     def wait(self) -> None:
-        """Return when nothing of the run waits or runs any more."""
+        """Return when nothing of the run is wanted, waits or runs any more."""
         while True:
             jobs = look_at_jobs(self.run)
             self._tell(jobs)
+            self._submit(jobs)
             attempts = last_attempts(self.run)
             phases = {self._key(a): self._phase(a, jobs) for a in attempts}
             count = Counter(phases.values())
             settled = count["done"] + count["lost"]
             words = ", ".join(f"{count[word]} {word}" for word in _WORDS)
             self.step(settled, len(attempts), words)
+            self._end_stuck(phases, jobs)
             if settled == len(attempts):
                 return
             self._release([a for a in attempts if phases[self._key(a)] == "pending"], jobs)
             self.sleep(_POLL_MANY_S if len(attempts) > _MANY else _POLL_S)
+
+    def _submit(self, jobs: Jobs) -> None:
+        """Submit what was not: there is room in the queue now, or who began it is gone."""
+        if not jobs.answered or not self.run.wanted():
+            return
+        try:
+            submit_wanted(self.run, self.run.submitted.limits, jobs.queued, lambda *_: None)
+        except LabError as error:
+            self.say(f"{error.what} {error.why}")
+
+    def _end_stuck(self, phases: Mapping[tuple[str, int], Phase], jobs: Jobs) -> None:
+        """End jobs that have lost the node that would end them, once their others are done."""
+        unsettled = {job.id for key, job in jobs.known.items() if phases.get(key) != "lost"}
+        for (node, _), job in jobs.known.items():
+            if job.state in WORKING and job.lacks(node) and job.id not in unsettled:
+                unsettled.add(job.id)
+                self.say(f"{node} failed, and with it what would end job {job.id}: it is ended")
+                cancel([job.id])
 
     def _key(self, attempt: Attempt) -> tuple[str, int]:
         return attempt.entry.node, attempt.entry.attempt
@@ -69,8 +93,9 @@ class Follower:
     def _phase(self, attempt: Attempt, jobs: Jobs) -> Phase:
         """Lost is only what stays so for a while: files come late, and Slurm may not answer."""
         key = self._key(attempt)
-        phase = phase_of(look_at(attempt, jobs, read=False))
-        if phase != "lost" or attempt.entry.error:
+        seen = look_at(attempt, jobs, read=False)
+        phase = phase_of(seen)
+        if phase != "lost" or attempt.entry.error or seen.ended:
             self._lost_since.pop(key, None)
             return phase
         if not jobs.answered:
@@ -101,13 +126,28 @@ class Follower:
             return
         self._look_at_nodes = now + _LOOK_AT_NODES_S
         try:
-            down = {node.name for node in read_nodes() if not node.available}
+            down = {node.name: node for node in read_nodes() if not node.available}
         except LabError:  # it will answer later
             return
-        for node in set(self._blocked_since) - down:
+        for node in self._blocked_since.keys() - down.keys():
             del self._blocked_since[node]
-        for node in down & waiting.keys():
+        for node in down.keys() & waiting.keys():
             since = self._blocked_since.setdefault(node, now)
             if now - since >= _BLOCKED_S and waiting[node].state in WAITING:
-                self.say(f"{node} is down or drained: its job {waiting[node].id} is taken back")
-                cancel([waiting[node].id])
+                self._take_back(down[node], waiting[node].id, pending, jobs)
+
+    def _take_back(self, node: SlurmNode, job: str, pending: list[Attempt], jobs: Jobs) -> None:
+        """Take a job back that waits for a node in vain; its other nodes get another one."""
+        self.say(f"{node.name} is down or drained: its job {job} is taken back")
+        cancel([job])
+        others = []
+        for attempt in pending:
+            own = jobs.of(attempt)
+            if own is None or own.id != job:
+                continue
+            if attempt.entry.node == node.name:
+                self.run.note(replace(attempt.entry, error=node.why_unavailable))
+            else:
+                others.append(attempt)
+        for purpose in {attempt.entry.purpose for attempt in others}:
+            self.run.want([a.entry.node for a in others if a.entry.purpose == purpose], purpose)

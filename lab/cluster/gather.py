@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from lab.cluster.attempt import Attempt, main_attempt, recheck_of
 from lab.cluster.contents import Content
-from lab.cluster.folder import Attempt, RunFolder
-from lab.cluster.look import Jobs, look_at, main_attempt, recheck_of
+from lab.cluster.folder import RunFolder
+from lab.cluster.look import Jobs, look_at
 from lab.cluster.states import phase_of, state_of
 from lab.records.cluster import Node, OddOneOut, Spread, State
 

@@ -1,10 +1,11 @@
 """Looks at a run: what its nodes left in its folder, beside what Slurm says of their jobs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from lab.cluster.folder import Attempt, RunFolder
-from lab.cluster.slurm import Job, read_accounts, read_jobs
+from lab.cluster.attempt import Attempt
+from lab.cluster.folder import RunFolder
+from lab.cluster.slurm import WAITING, WORKING, Job, read_accounts, read_jobs
 from lab.cluster.states import Seen
 from lab.errors import LabError
 
@@ -15,10 +16,12 @@ class Jobs:
 
     Args:
         known: by node and attempt.
+        queued: how many jobs of it are in the queue, or at work.
         answered: whether Slurm answered; where it did not, no job may be taken for gone.
     """
 
     known: Mapping[tuple[str, int], Job] = field(default_factory=dict)
+    queued: int = 0
     answered: bool = True
 
     def of(self, attempt: Attempt) -> Job | None:
@@ -39,16 +42,25 @@ def look_at_jobs(run: RunFolder, *, thorough: bool = False) -> Jobs:
     seen = read_jobs(run.name)
     if seen is None:
         return Jobs(answered=False)
-    numbers = {number: _key(a) for a in open_ones if (number := a.entry.job or a.begun())}
-    # The comment says the attempt also where the client was killed before it heard the number.
-    known = {numbers.get(job.id, (job.node, job.attempt)): job for job in seen}
+    queued = sum(job.state in WAITING | WORKING for job in seen)
+    numbers = {job.id: job for job in seen}
+    # The comment says what it is for also where the client was killed before it heard its number.
+    groups = {job.comment: job for job in seen if job.comment}
+    known, forgotten = {}, {}
+    for attempt in open_ones:
+        number = attempt.entry.job or attempt.begun()
+        job = numbers.get(number) or groups.get(attempt.entry.group)
+        if job is not None:
+            known[_key(attempt)] = job
+        elif number:
+            forgotten[_key(attempt)] = number
     if thorough:
-        forgotten = [number for number, key in numbers.items() if key not in known]
-        for number, state in read_accounts(forgotten).items():
-            if number in forgotten:
-                node, which = numbers[number]
-                known[node, which] = Job(id=number, state=state, node=node, attempt=which)
-    return Jobs(known=known)
+        states = read_accounts(sorted(set(forgotten.values())))
+        known |= {
+            key: Job(id=number, state=states[number])
+            for key, number in forgotten.items() if number in states
+        }  # fmt: skip
+    return Jobs(known=known, queued=queued)
 
 
 def _key(attempt: Attempt) -> tuple[str, int]:
@@ -68,10 +80,12 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
         jobs: of its run.
         read: read its result and its log too, which takes time.
     """
-    done = attempt.done
+    done, job = attempt.done, jobs.of(attempt)
     seen = Seen(
-        begun=bool(attempt.begun()), job=jobs.of(attempt), whole=done, error=attempt.entry.error
-    )
+        wanted=attempt.wanted, begun=bool(attempt.begun()), ended=attempt.ended, job=job,
+        gone=job is not None and job.lacks(attempt.entry.node), whole=done,
+        error=attempt.entry.error,
+    )  # fmt: skip
     if not read:
         return seen
     content, error = None, attempt.entry.error
@@ -79,38 +93,10 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
         content = attempt.content()
     except LabError as damaged:
         error = f"{damaged.what} {damaged.why}"
-    return Seen(
-        begun=seen.begun or done, job=seen.job, content=content, whole=done, error=error,
+    return replace(
+        seen, begun=seen.begun or done, content=content, error=error,
         last_words="" if done else attempt.last_words(),
     )  # fmt: skip
-
-
-def main_attempt(attempts: list[Attempt]) -> Attempt | None:
-    """The attempt that stands for a node: the last that is done, else the last that had found
-    something when it was cut short, else the last of all."""
-    own = [attempt for attempt in attempts if attempt.entry.purpose != "recheck"]
-    for good in (lambda a: a.done, lambda a: len(own) > 1 and _has_found(a)):
-        if found := [attempt for attempt in own if good(attempt)]:
-            return found[-1]
-    return own[-1] if own else None
-
-
-def _has_found(attempt: Attempt) -> bool:
-    try:
-        content = attempt.content()
-    except LabError:
-        return False
-    return content is not None and content.found
-
-
-def recheck_of(attempts: list[Attempt]) -> Attempt | None:
-    """The second run of a node that was slow in the one that stands for it."""
-    main = main_attempt(attempts)
-    later = [
-        a for a in attempts
-        if a.entry.purpose == "recheck" and main and a.entry.attempt > main.entry.attempt
-    ]  # fmt: skip
-    return later[-1] if later else None
 
 
 def last_attempts(run: RunFolder) -> list[Attempt]:

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -19,6 +20,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         partition, account, time, constraint: as sbatch takes them.
         exclusive: whether a node's job has the node to itself.
         parallel: nodes at once; None takes all.
+        chunk: nodes of one job, at most.
+        max_submit: jobs in the queue at once; None takes all.
+        gpus_per_node: that each job asks for on a node; `all` are those that Slurm knows there.
         floor_percent: a node that is slower by less is no straggler.
         options: further options of sbatch, such as `--qos=debug`.
     """
@@ -29,13 +33,18 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     constraint: str = ""
     exclusive: bool = False
     parallel: int | None = None
+    chunk: int = 1
+    max_submit: int | None = None
+    gpus_per_node: int | Literal["all"] | None = None
     floor_percent: float = 5.0
     options: list[str] = []
 
     def __post_init__(self) -> None:
         """Refuse what no cluster can mean."""
-        if self.parallel is not None and self.parallel < 1:
-            raise ValueError("`parallel` is a whole number above 0")
+        for name in ("parallel", "chunk", "max_submit", "gpus_per_node"):
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"`{name}` is a whole number above 0")
         if not 0 < self.floor_percent <= 1000:
             raise ValueError("`floor_percent` is a number above 0, at most 1000")
 

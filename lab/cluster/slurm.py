@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.cluster.nodelist import expand
 from lab.errors import LabError
 from lab.process import Finished, run
 
@@ -45,16 +46,34 @@ class SlurmNode:
         """Whether a job that asks for it can ever start there, as things are."""
         return self.state not in _UNAVAILABLE
 
+    @property
+    def why_unavailable(self) -> str:
+        """In words."""
+        return f"the node is {self.state}" + (f": {self.reason}" if self.reason else "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A job as Slurm shows it: its number, state, node, attempt, and why it is in that state."""
+    """A job as Slurm shows it.
+
+    Args:
+        id: its number.
+        state: such as `RUNNING`.
+        comment: what it was submitted with.
+        reason: why it is in that state.
+        held: the nodes that it has, or had at its end; of one that waits none. Slurm takes a node
+            that fails out of a job that may go on without it.
+    """
 
     id: str
     state: str
-    node: str = ""
-    attempt: int = 0
+    comment: str = ""
     reason: str = ""
+    held: frozenset[str] = frozenset()
+
+    def lacks(self, node: str) -> bool:
+        """Whether it goes on, or went on, without this node of its own."""
+        return bool(self.held) and node not in self.held
 
 
 def read_nodes(partition: str = "") -> list[SlurmNode]:
@@ -85,6 +104,22 @@ def parse_nodes(text: str) -> list[SlurmNode]:
     return found
 
 
+def read_gpus() -> dict[str, int]:
+    """How many GPUs Slurm knows on each node that has any.
+
+    Raises:
+        LabError: there is no Slurm, or it does not answer.
+    """
+    lines = _ask(["sinfo", "--noheader", "--Node", "--format=%N|%G"]).stdout.splitlines()
+    counts = {name: count_gpus(kinds) for name, _, kinds in (line.partition("|") for line in lines)}
+    return {name.strip(): count for name, count in counts.items() if count}
+
+
+def count_gpus(text: str) -> int:
+    """The GPUs among a node's generic resources, such as `gpu:h100:4(S:0-1),gpu:a30:2,mps:100`."""
+    return sum(int(count) for count in re.findall(r"(?:^|,)gpu(?::[^:,(]+)?:(\d+)", text))
+
+
 def read_jobs(name: str) -> list[Job] | None:
     """The jobs of a run that Slurm still knows, ended ones too; None where it does not answer.
 
@@ -92,7 +127,7 @@ def read_jobs(name: str) -> list[Job] | None:
         LabError: there is no Slurm here.
     """
     done = _run(
-        ["squeue", "--states=all", f"--name={name}", "--noheader", "--format=%i|%T|%n|%k|%r"]
+        ["squeue", "--states=all", f"--name={name}", "--noheader", "--format=%i|%T|%k|%N|%r"]
     )  # fmt: skip
     _refuse_without(done)
     return parse_jobs(done.stdout) if done.ok else None
@@ -102,15 +137,23 @@ def parse_jobs(text: str) -> list[Job]:
     """The jobs of squeue's lines."""
     found = []
     for line in text.splitlines():
-        number, state, node, attempt, reason = (line.split("|", 4) + [""] * 5)[:5]
+        number, state, comment, held, reason = (line.split("|", 4) + [""] * 5)[:5]
         found.append(
             Job(
-                id=number.strip(), state=state.strip(), node=node.strip(),
-                attempt=int(attempt) if attempt.strip().isdecimal() else 0,
-                reason="" if reason.strip() == "None" else reason.strip(),
+                id=number.strip(), state=state.strip(),
+                comment="" if comment.strip() == "(null)" else comment.strip(),
+                reason="" if reason.strip() == "None" else reason.strip(), held=_held(held.strip()),
             )
         )  # fmt: skip
     return found
+
+
+def _held(text: str) -> frozenset[str]:
+    """The nodes of a job; none where Slurm lists them in another way than the lab reads."""
+    try:
+        return frozenset(expand(text)) if text and text != "(null)" else frozenset()
+    except LabError:
+        return frozenset()
 
 
 def read_accounts(ids: Sequence[str]) -> dict[str, str]:

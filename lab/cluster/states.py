@@ -18,7 +18,7 @@ _ENDS = {
     "DEADLINE": "its deadline came before it could start",
     "REVOKED": "another cluster took its job",
 }
-# The script came to its end: whatever exit code it had, the result is not there.
+# The job came to its end, whatever exit code it had.
 _BY_ITSELF = {"COMPLETED", "FAILED"}
 
 
@@ -27,8 +27,11 @@ class Seen:
     """What there is of a node's attempt.
 
     Args:
+        wanted: whether it is still to be submitted.
         begun: whether its job wrote that it began.
+        ended: whether its script came to its end.
         job: as Slurm shows it; None where it knows it no more.
+        gone: whether its job has lost this node, and goes on without it.
         content: of its result, or of what it had kept when it was cut short.
         whole: whether that is its result.
         error: why it was not submitted, or why its file cannot be read.
@@ -37,6 +40,9 @@ class Seen:
 
     begun: bool
     job: Job | None
+    wanted: bool = False
+    ended: bool = False
+    gone: bool = False
     content: Content | None = None
     whole: bool = False
     error: str = ""
@@ -47,6 +53,10 @@ def phase_of(seen: Seen) -> Phase:
     """How far an attempt is, for the live view."""
     if seen.whole:
         return "done"
+    if seen.wanted:
+        return "pending"
+    if seen.ended or seen.gone:
+        return "lost"
     if seen.job is not None and seen.job.state in WORKING:
         return "running"
     if seen.job is not None and seen.job.state in WAITING:
@@ -65,16 +75,26 @@ def state_of(seen: Seen) -> tuple[State, list[str]]:
         return "failed", list(seen.content.reasons)
     if not seen.begun:
         return "never_started", [_not_begun(seen)]
-    if seen.job is not None and seen.job.state in _BY_ITSELF:
-        return "failed", [seen.last_words or "its job ended without a result and without a word"]
+    if seen.gone:
+        return "lost", ["the node failed, after it began and before it had a result"]
+    if seen.ended and not _ended_from_outside(seen.job):
+        return "failed", [seen.last_words or "it ended without a result and without a word"]
     if seen.job is not None and seen.job.state in WORKING:
         return "partial", ["it is still running, without a result so far"]
     return "lost", [f"{_end(seen.job)}, after it began and before it had a result"]
 
 
+def _ended_from_outside(job: Job | None) -> bool:
+    return job is not None and job.state in _ENDS
+
+
 def _with_content(seen: Seen, content: Content) -> tuple[State, list[str]]:
     if seen.whole:
         return ("partial", [content.cut]) if content.cut else ("ok", [])
+    if seen.gone:
+        return "partial", ["the node failed, before the run was complete"]
+    if seen.ended and not _ended_from_outside(seen.job):
+        return "partial", [seen.last_words or "it ended before the run was complete"]
     if seen.job is not None and seen.job.state in WORKING:
         return "partial", ["it is still running"]
     return "partial", [f"{_end(seen.job)}, before the run was complete"]
@@ -82,6 +102,10 @@ def _with_content(seen: Seen, content: Content) -> tuple[State, list[str]]:
 
 def _not_begun(seen: Seen) -> str:
     job = seen.job
+    if seen.wanted:
+        return "it is not submitted yet"
+    if seen.gone:
+        return "the node failed before it began"
     if job is None:
         return "no job of it is known: it was not submitted, or it never began"
     if job.state in WAITING:

@@ -132,6 +132,27 @@ class ClusterReport(Struct, frozen=True, kw_only=True):
     odd_ones_out: list[OddOneOut] = []
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """How many of a run's jobs and nodes there may be at once."""
+
+    parallel: int | None = None
+    """Nodes at once; null takes all."""
+    chunk: int = 1
+    """Nodes of one job, at most."""
+    max_submit: int | None = None
+    """Jobs in the queue and at work; null takes all."""
+
+    @property
+    def nodes_of_job(self) -> int:
+        """Nodes of one job: not more than may be at work at once."""
+        return min(self.chunk, self.parallel or self.chunk)
+
+    @property
+    def rows(self) -> int | None:
+        """Jobs at work at once."""
+        return max(self.parallel // self.nodes_of_job, 1) if self.parallel else None
+
+
 class Submitted(Struct, frozen=True, kw_only=True):
     """What a run is, written before anything of it is submitted. Version 1 is the first."""
 
@@ -140,11 +161,13 @@ class Submitted(Struct, frozen=True, kw_only=True):
     run: str
     argv: list[str]
     submitted_utc: str
-    parallel: int | None = None
+    limits: Limits = Limits()
     floor_percent: float
     nodes: list[str]
     unavailable: dict[str, str] = {}
     """Nodes that no job was submitted for, and why."""
+    gpus: dict[str, int] = {}
+    """How many GPUs a node's job asks for, where it asks for any."""
 
 
 class ClusterPlan(Struct, frozen=True, kw_only=True):
@@ -154,4 +177,5 @@ class ClusterPlan(Struct, frozen=True, kw_only=True):
     script: str
     nodes: list[str]
     submissions: list[list[str]]
-    """The command lines; in those that wait for another one, the number is not known yet."""
+    """The command lines; in those that wait for another one, the number is not known yet. Where
+    only so many jobs may be in the queue, all but the first of them come later."""

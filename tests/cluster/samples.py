@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from lab.cluster.batch import BEGUN, RESULT
-from lab.cluster.folder import Entry, Purpose, RunFolder
+from lab.cluster.attempt import Purpose
+from lab.cluster.batch import BEGUN, ENDED, RESULT
+from lab.cluster.folder import RunFolder
 from lab.records.bench import BenchReport, CaseResult, CgroupLimits, CpuFacts, Environment
 from lab.records.cluster import Kind, Submitted
 from lab.records.save import save, to_json
@@ -53,28 +56,33 @@ class Run:
     """A run's folder, into which results are put as nodes would."""
 
     def __init__(
-        self, path: Path, *nodes: str, floor_percent: float = 5.0, kind: Kind = "bench"
-    ) -> None:
+        self, path: Path, *nodes: str, floor_percent: float = 5.0, kind: Kind = "bench",
+        **values: Any,
+    ) -> None:  # fmt: skip
         submitted = Submitted(
             kind=kind, run="cluster-test", argv=["bench", "--nodes", "all"], nodes=list(nodes),
             submitted_utc="2026-11-27T10:00:00+00:00", floor_percent=floor_percent,
+            **values,
         )  # fmt: skip
         (path / "nodes").mkdir(parents=True)
         save(to_json(submitted), path / "run.json")
+        save("#!/bin/sh\n", path / "job.sh")
         self.folder = RunFolder(path=path, submitted=submitted)
         self._job = 0
 
     def submitted(self, node: str, *, purpose: Purpose = "first", error: str = "") -> Path:
         """An attempt that Slurm took, or did not."""
-        number = len(self.folder.attempts()[node]) + 1
-        entry = self.folder.claim(node, number, purpose)
+        self.folder.want([node], purpose)
+        wanted = self.folder.attempts()[node][-1]
+        entry = self.folder.claim(wanted, f"{node}/{wanted.entry.attempt}")
         assert entry is not None
         self._job += 1
-        job = "" if error else str(self._job)
-        self.folder.note(
-            Entry(node=node, attempt=number, purpose=purpose, job=job, error=error)
-        )  # fmt: skip
-        return self.folder.path / "nodes" / node / str(number)
+        self.folder.note(replace(entry, job="" if error else str(self._job), error=error))
+        return wanted.folder
+
+    def wanted(self, node: str, *, purpose: Purpose = "first") -> None:
+        """An attempt that nobody has submitted yet."""
+        self.folder.want([node], purpose)
 
     def begun(self, node: str, *, purpose: Purpose = "first") -> Path:
         folder = self.submitted(node, purpose=purpose)
@@ -84,4 +92,5 @@ class Run:
     def done(self, node: str, run: Struct, *, purpose: Purpose = "first") -> Path:
         folder = self.begun(node, purpose=purpose)
         save(to_json(run, compact=True), folder / RESULT)
+        (folder / ENDED).touch()
         return folder

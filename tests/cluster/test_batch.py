@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,7 @@ def test_script_is_this_one() -> None:
     )  # fmt: skip
     assert script == (
         "#!/bin/sh\n"
-        "#SBATCH --nodes=1\n"
-        "#SBATCH --ntasks=1\n"
+        "#SBATCH --ntasks-per-node=1\n"
         "#SBATCH --no-requeue\n"
         "#SBATCH --open-mode=append\n"
         "#SBATCH --partition=main\n"
@@ -40,43 +40,61 @@ def test_script_is_this_one() -> None:
         "#SBATCH --exclusive\n"
         "#SBATCH --mem=0\n"
         "#SBATCH --qos=debug\n"
-        "# Arguments: the node as Slurm calls it, the number of the attempt.\n"
+        "# Arguments: a node as Slurm calls it, and the number of the attempt at it. A job of\n"
+        "# several nodes is told `--each` and then both of each of them.\n"
         "set -eu\n"
+        'if [ "$1" = --each ]; then\n'
+        "  shift\n"
+        '  exec srun --no-kill --kill-on-bad-exit=0 --nodes="$SLURM_JOB_NUM_NODES" \\\n'
+        '    --ntasks-per-node=1 --cpu-bind=none sh /shared/results/cluster-1/job.sh "$@"\n'
+        "fi\n"
+        'while [ "$1" != "$SLURMD_NODENAME" ]; do shift 2; done\n'
         'here=/shared/results/cluster-1/nodes/"$1"/"$2"\n'
+        'exec >>"$here/log.txt" 2>&1\n'
+        "trap ': >\"$here/ended\"' EXIT\n"
         'printf "%s\\n" "$SLURM_JOB_ID" >"$here/.begun"\n'
         'mv "$here/.begun" "$here/begun"\n'
         "export LAB_STATE='/shared/pytorch lab/.lab'\n"
         'export LAB_RESULTS="$here"\n'
         "cd '/shared/pytorch lab'\n"
-        'exec ./inv bench --engine host --only matmul --output "$here/result.json"\n'
+        './inv bench --engine host --only matmul --output "$here/result.json"\n'
     )
 
 
 def test_script_leaves_to_slurm_what_was_not_asked_for() -> None:
     lines = [line for line in batch_script(request()).splitlines() if line.startswith("#SBATCH")]
     assert [line.split("=")[0] for line in lines] == [
-        "#SBATCH --nodes", "#SBATCH --ntasks", "#SBATCH --no-requeue", "#SBATCH --open-mode",
+        "#SBATCH --ntasks-per-node", "#SBATCH --no-requeue", "#SBATCH --open-mode",
     ]  # fmt: skip
 
 
 def test_words_of_a_person_stay_words() -> None:
     script = batch_script(request(words=("bench", "--only", "a b; rm -rf $HOME")))
-    assert shlex.split(script.splitlines()[-1])[:4] == ["exec", "./inv", "bench", "--only"]
+    assert shlex.split(script.splitlines()[-1])[:3] == ["./inv", "bench", "--only"]
     assert "'a b; rm -rf $HOME'" in script
 
 
-def test_submission_asks_for_one_node_and_goes_on_after_any_end() -> None:
+def submitted(nodes: dict[str, int], **values: Any) -> list[str]:
     script = batch_script(request(partition="gpu"))
-    argv = submission("cluster-1", Path("/s/100%/c"), script, "n7", 2, after="41")
-    assert argv == [
-        "sbatch", "--parsable", "--nodes=1", "--ntasks=1", "--no-requeue", "--open-mode=append",
-        "--partition=gpu", "--job-name=cluster-1", "--comment=2", "--nodelist=n7",
+    return submission(script, Path("/s/100%/c"), name="cluster-1", nodes=nodes, **values)
+
+
+def test_submission_asks_for_one_node_and_goes_on_after_any_end() -> None:
+    assert submitted({"n7": 2}, group="n7/2", after="41") == [
+        "sbatch", "--parsable", "--ntasks-per-node=1", "--no-requeue", "--open-mode=append",
+        "--partition=gpu", "--job-name=cluster-1", "--comment=n7/2", "--nodes=1", "--nodelist=n7",
         "--output=/s/100%%/c/nodes/n7/2/log.txt", "--dependency=afterany:41",
         "/s/100%/c/job.sh", "n7", "2",
     ]  # fmt: skip
-    assert not [
-        word for word in submission("r", Path("/s"), script, "n7", 1) if "dependency" in word
-    ]
+    assert not [word for word in submitted({"n7": 1}, group="n7/1") if "dependency" in word]
+
+
+def test_submission_of_several_goes_on_without_one_that_fails() -> None:
+    argv = submitted({"n7": 2, "n8": 1}, group="n7/2", gpus=4)
+    assert argv[argv.index("--nodes=2") :] == [
+        "--nodes=2", "--nodelist=n[7-8]", "--output=/s/100%%/c/nodes/n7/2/job.txt", "--no-kill",
+        "--gpus-per-node=4", "/s/100%/c/job.sh", "--each", "n7", "2", "n8", "1",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -103,22 +121,73 @@ def test_times_are_those_of_sbatch(time: str) -> None:
     assert f"#SBATCH --time={time}\n" in batch_script(request(time=time))
 
 
-def test_script_runs_the_clone_and_leaves_a_mark_and_a_result(tmp_path: Path) -> None:
-    clone, here = tmp_path / "it's a clone", tmp_path / "run $HOME" / "nodes" / "n1" / "1"
-    clone.mkdir()
-    here.mkdir(parents=True)
-    fake = '#!/bin/sh\nfor word; do last=$word; done\necho "$LAB_RESULTS|$LAB_STATE|$*" >"$last"\n'
-    (clone / "inv").write_text(fake)
-    (clone / "inv").chmod(0o755)
-    script = batch_script(
-        request(folder=tmp_path / "run $HOME", clone=clone, words=("bench", "--only", "a b"))
-    )
-    done = subprocess.run(
-        ["sh", "-s", "n1", "1"], input=script, text=True, check=True, capture_output=True,
-        env={"PATH": os.environ["PATH"], "SLURM_JOB_ID": "42"},
-    )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("", "")
+class Clone:
+    """A clone whose ./inv is made up, and a run's folder with two nodes, that share a name with
+    what a shell would take for something else."""
+
+    def __init__(self, path: Path, inv: str) -> None:
+        clone = path / "it's a clone"
+        self.folder = path / "run $HOME"
+        clone.mkdir()
+        for node in ("n1", "n2"):
+            (self.folder / "nodes" / node / "1").mkdir(parents=True)
+        (clone / "inv").write_text(f"#!/bin/sh\nfor word; do last=$word; done\n{inv}\n")
+        (clone / "inv").chmod(0o755)
+        words = ("bench", "--only", "a b")
+        script = batch_script(request(folder=self.folder, clone=clone, words=words))
+        (self.folder / "job.sh").write_text(script)
+        self.bin = path / "bin"
+
+    def __call__(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        path = f"{self.bin}:{os.environ['PATH']}"
+        return subprocess.run(
+            ["sh", self.folder / "job.sh", *words], text=True, check=False, capture_output=True,
+            env={"PATH": path, "SLURM_JOB_ID": "42", "SLURMD_NODENAME": "n1", **env},
+        )  # fmt: skip
+
+    def of(self, node: str) -> Path:
+        return self.folder / "nodes" / node / "1"
+
+
+TELL = 'echo "$LAB_RESULTS|$LAB_STATE|$*" >"$last"'
+
+
+def test_script_runs_the_clone_and_leaves_marks_and_a_result(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, TELL)
+    done = clone("n1", "1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    here = clone.of("n1")
     assert (here / "begun").read_text() == "42\n"
+    assert (here / "ended").exists()
     assert (here / "result.json").read_text() == (
         f"{here}|/shared/pytorch lab/.lab|bench --only a b --output {here}/result.json\n"
     )
+
+
+def test_script_of_a_chunk_runs_on_each_node_with_its_own_folder(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, TELL)
+    clone.bin.mkdir()
+    (clone.bin / "srun").write_text(
+        '#!/bin/sh\nwhile [ "$1" != sh ]; do shift; done\n'
+        'for node in n1 n2; do SLURMD_NODENAME=$node "$@"; done\n'
+    )
+    (clone.bin / "srun").chmod(0o755)
+    done = clone("--each", "n1", "1", "n2", "1", SLURM_JOB_NUM_NODES="2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for node in ("n1", "n2"):
+        assert (clone.of(node) / "result.json").read_text().startswith(f"{clone.of(node)}|")
+        assert (clone.of(node) / "ended").exists()
+
+
+def test_script_that_fails_leaves_its_mark_and_its_words(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, "echo no torch >&2; exit 2")
+    assert clone("n1", "1").returncode == 2
+    assert (clone.of("n1") / "ended").exists()
+    assert (clone.of("n1") / "log.txt").read_text() == "no torch\n"
+
+
+def test_script_that_a_signal_ends_leaves_no_mark_of_its_end(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, "kill -TERM $PPID")
+    assert clone("n1", "1").returncode == -15
+    assert (clone.of("n1") / "begun").exists()
+    assert not (clone.of("n1") / "ended").exists()

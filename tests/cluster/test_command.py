@@ -98,7 +98,7 @@ def test_filters_that_a_person_set_hide_no_job(
     monkeypatch.setenv("SQUEUE_PARTITION", "mine")
     run = Run(tmp_path / "run", "n1")
     run.begun("n1")
-    slurm.add("squeue", '[ -z "$SQUEUE_PARTITION" ] && echo "1|RUNNING|n1|1|None"')
+    slurm.add("squeue", '[ -z "$SQUEUE_PARTITION" ] && echo "1|RUNNING|n1/1|n1|None"')
     code, out, _ = inv("bench", "--collect", str(run.folder.path), "--no-wait", "--json")
     assert code == 3
     document = json.loads(out)
@@ -158,7 +158,7 @@ def test_dry_run_shows_the_script_and_does_nothing(
         "#SBATCH --account=physics\n#SBATCH --time=30\n#SBATCH --exclusive\n" in document["script"]
     )
     assert (
-        "exec ./inv bench --engine host --device cpu --quick --only matmul --size 256,512"
+        "\n./inv bench --engine host --device cpu --quick --only matmul --size 256,512"
         " --precision 5 --threads 2 --seed 7 --output" in document["script"]
     )
     first, second = document["submissions"]  # none for the node that is drained
@@ -173,6 +173,6 @@ def test_dry_run_shows_the_script_and_does_nothing(
 def test_dry_run_for_people_is_a_script_that_a_shell_takes(inv: Call, slurm: Programs) -> None:
     code, out, _ = inv(*BENCH, "--nodes", "2", "--dry-run")
     assert code == 0
-    assert out.startswith("#!/bin/sh\n#SBATCH --nodes=1\n")
+    assert out.startswith("#!/bin/sh\n#SBATCH --ntasks-per-node=1\n")
     assert out.rstrip().splitlines()[-1].startswith("# sbatch --parsable ")
     assert "#SBATCH --time=16\n" in out  # 40 s and what the start may take

@@ -1,13 +1,19 @@
 """Following a run, with a Slurm that is made up and a clock that is turned by hand."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from lab.cluster import follow, look
+from lab.cluster import follow, look, submit
+from lab.cluster.batch import BEGUN, ENDED, RESULT
 from lab.cluster.follow import Follower
+from lab.cluster.look import last_attempts
 from lab.cluster.slurm import Job, SlurmNode
 from lab.errors import LabError
+from lab.records.cluster import Limits
+from lab.records.save import save, to_json
 from tests.cluster.samples import Run, case, report
 
 
@@ -20,19 +26,26 @@ class Slurm:
         self.cancelled: list[str] = []
         self.now = 0.0
         self.reason = "Priority"
+        self.held: frozenset[str] = frozenset()
+        self.submitted: list[str] = []
 
     def jobs(self, name: str) -> list[Job] | None:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:
             return None
         return [
-            Job(id=node, state="CANCELLED" if node in self.cancelled else state, node=node,
-                attempt=1, reason=self.reason if state == "PENDING" else "")
+            Job(id=node, state="CANCELLED" if node in self.cancelled else state,
+                comment=f"{node}/1", reason=self.reason if state == "PENDING" else "",
+                held=self.held)
             for node, state in answer.items()
         ]  # fmt: skip
 
     def nodes(self) -> list[SlurmNode]:
-        return [SlurmNode(name=name, state="drained") for name in self.down]
+        return [SlurmNode(name=name, state="drained", reason="disk") for name in self.down]
+
+    def submit(self, argv: list[str]) -> tuple[str, str]:
+        self.submitted.append(next(word for word in argv if word.startswith("--nodelist=")))
+        return str(100 + len(self.submitted)), ""
 
     def cancel(self, ids: list[str]) -> None:
         self.cancelled += ids
@@ -50,24 +63,39 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(tmp_path_factory.mktemp("runs") / "run", "n1", "n2")
 
 
-@pytest.fixture
-def wait(run: Run, monkeypatch: pytest.MonkeyPatch) -> Follow:
-    """Follow until it ends; returns the lines of the live view and what was said."""
+FollowRun = Callable[..., tuple[list[str], list[str]]]
 
-    def call(slurm: Slurm) -> tuple[list[str], list[str]]:
+
+@pytest.fixture
+def follow_run(monkeypatch: pytest.MonkeyPatch) -> FollowRun:
+    """Follow a run until it ends; returns the lines of the live view and what was said."""
+
+    def call(
+        run: Run, slurm: Slurm, seen: Callable[[str], None] = lambda text: None
+    ) -> tuple[list[str], list[str]]:
         monkeypatch.setattr(look, "read_jobs", slurm.jobs)
         monkeypatch.setattr(look, "read_accounts", lambda ids: {})
         monkeypatch.setattr(follow, "read_nodes", slurm.nodes)
         monkeypatch.setattr(follow, "cancel", slurm.cancel)
+        monkeypatch.setattr(submit, "submit", slurm.submit)
         steps: list[str] = []
         said: list[str] = []
+
+        def step(done: int, total: int, text: str) -> None:
+            steps.append(f"{done}/{total}: {text}")
+            seen(steps[-1])
+
         Follower(
-            run=run.folder, step=lambda done, total, text: steps.append(f"{done}/{total}: {text}"),
-            say=said.append, sleep=slurm.sleep, clock=lambda: slurm.now,
-        ).wait()  # fmt: skip
+            run=run.folder, step=step, say=said.append, sleep=slurm.sleep, clock=lambda: slurm.now
+        ).wait()
         return steps, said
 
     return call
+
+
+@pytest.fixture
+def wait(run: Run, follow_run: FollowRun) -> Follow:
+    return lambda slurm: follow_run(run, slurm)
 
 
 def test_run_is_followed_until_every_node_is_settled(run: Run, wait: Follow) -> None:
@@ -138,3 +166,105 @@ def test_run_without_an_open_job_needs_no_slurm(
             raise LabError("There is no Slurm.", why="x", next_step="y")
 
     assert wait(Absent(None))[0] == ["2/2: 0 pending, 0 running, 1 done, 1 lost"]
+
+
+@pytest.fixture
+def chunk(tmp_path: Path) -> Run:
+    """Three nodes in one job, whose number and group are those of n1."""
+    run = Run(tmp_path / "chunk", "n1", "n2", "n3", limits=Limits(chunk=3))
+    run.folder.want(["n1", "n2", "n3"], "first")
+    for wanted in run.folder.wanted():
+        entry = run.folder.claim(wanted, "n1/1")
+        assert entry is not None
+        run.folder.note(replace(entry, job="n1"))
+    return run
+
+
+def leave(run: Run, node: str, *, done: bool) -> None:
+    folder = run.folder.path / "nodes" / node / "1"
+    (folder / BEGUN).write_text("n1\n")
+    if done:
+        save(to_json(report(case()), compact=True), folder / RESULT)
+        (folder / ENDED).touch()
+
+
+def test_job_whose_first_node_failed_is_ended_once_its_others_are_done(
+    chunk: Run, follow_run: FollowRun
+) -> None:
+    """Slurm leaves it RUNNING until somebody cancels it."""
+    leave(chunk, "n1", done=False)
+    for node in ("n2", "n3"):
+        leave(chunk, node, done=True)
+    slurm = Slurm({"n1": "RUNNING"})
+    slurm.held = frozenset({"n2", "n3"})
+    steps, said = follow_run(chunk, slurm)
+    assert steps[-1] == "3/3: 0 pending, 0 running, 2 done, 1 lost"
+    assert slurm.cancelled == ["n1"]
+    assert said == ["n1 failed, and with it what would end job n1: it is ended"]
+
+
+def test_job_that_has_lost_a_node_goes_on_for_its_others(chunk: Run, follow_run: FollowRun) -> None:
+    for node in ("n1", "n2", "n3"):
+        leave(chunk, node, done=node == "n3")
+    slurm = Slurm(*[{"n1": "RUNNING"}] * 50, {"n1": "COMPLETED"})
+    slurm.held = frozenset({"n2", "n3"})
+    steps, _ = follow_run(chunk, slurm)
+    assert slurm.cancelled == []
+    assert "1/3: 0 pending, 2 running, 1 done, 0 lost" in steps
+    assert "2/3: 0 pending, 1 running, 1 done, 1 lost" in steps
+
+
+def test_chunk_that_waits_for_a_drained_node_is_made_anew_without_it(
+    chunk: Run, follow_run: FollowRun
+) -> None:
+    slurm = Slurm({"n1": "PENDING"})
+    slurm.down = {"n2"}
+    steps: list[str] = []
+
+    def settle(text: str) -> None:
+        """The new job does its work as soon as it is there."""
+        steps.append(text)
+        if slurm.submitted:
+            for node in ("n1", "n3"):
+                if not (chunk.folder.path / "nodes" / node / "2" / RESULT).exists():
+                    save(to_json(report(case())), chunk.folder.path / "nodes" / node / "2" / RESULT)
+
+    _, said = follow_run(chunk, slurm, settle)
+    assert slurm.cancelled == ["n1"]
+    assert said[0] == "n2 is down or drained: its job n1 is taken back"
+    assert slurm.submitted == ["--nodelist=n[1,3]"]
+    assert chunk.folder.attempts()["n2"][-1].entry.error == "the node is drained: disk"
+    assert steps[-1] == "3/3: 0 pending, 0 running, 2 done, 1 lost"
+
+
+def test_follower_submits_the_next_as_jobs_end(tmp_path: Path, follow_run: FollowRun) -> None:
+    run = Run(tmp_path / "run", "n1", "n2", "n3", limits=Limits(max_submit=1))
+    run.folder.want(["n1", "n2", "n3"], "first")
+    slurm = Slurm({})
+    most: list[int] = []
+
+    def settle(text: str) -> None:
+        open_ones = [a for a in last_attempts(run.folder) if not a.wanted and not a.done]
+        most.append(len(open_ones))
+        for attempt in open_ones:
+            save(to_json(report(case())), attempt.folder / RESULT)
+
+    steps, _ = follow_run(run, slurm, settle)
+    assert slurm.submitted == ["--nodelist=n1", "--nodelist=n2", "--nodelist=n3"]
+    assert max(most) == 1
+    assert steps[-1] == "3/3: 0 pending, 0 running, 3 done, 0 lost"
+
+
+def test_run_of_which_slurm_takes_no_more_comes_to_its_end(
+    tmp_path: Path, follow_run: FollowRun
+) -> None:
+    run = Run(tmp_path / "run", "n1", limits=Limits(max_submit=1))
+    run.folder.want(["n1"], "first")
+
+    class Refusing(Slurm):
+        def submit(self, argv: list[str]) -> tuple[str, str]:
+            return "", "no such account"
+
+    steps, said = follow_run(run, Refusing({}))
+    assert said == ["Slurm took none of the jobs. no such account"]
+    assert steps == ["1/1: 0 pending, 0 running, 0 done, 1 lost"]

@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def found(run: Run, **states: str) -> ClusterReport:
-    known = {(node, 1): Job(id="1", state=state, node=node) for node, state in states.items()}
+    known = {(node, 1): Job(id="1", state=state) for node, state in states.items()}
     return merge(run.folder, Jobs(known=known))
 
 
@@ -66,6 +66,7 @@ def test_node_without_a_gpu_comes_first_with_its_reason(run: Run) -> None:
     (folder / "log.txt").write_text(
         "No GPU can be read on this machine.\n  why:  there is no NVIDIA driver\n  next: x\n"
     )
+    (folder / "ended").touch()
     first = found(run, n4="FAILED").nodes[0]
     assert (first.name, first.state, first.verdict) == ("n4", "failed", "unknown")
     assert first.reasons == ["No GPU can be read on this machine. there is no NVIDIA driver"]

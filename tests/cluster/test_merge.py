@@ -21,12 +21,7 @@ NONE = Jobs()
 
 
 def jobs(**states: str) -> Jobs:
-    return Jobs(
-        known={
-            (node, 1): Job(id="7", state=state, node=node, attempt=1)
-            for node, state in states.items()
-        }
-    )
+    return Jobs(known={(node, 1): Job(id="7", state=state) for node, state in states.items()})
 
 
 def by_name(found: ClusterReport) -> dict[str, Node]:
@@ -150,6 +145,7 @@ def test_error_of_the_speed_test_is_told_with_its_reason(run: Run) -> None:
     (folder / "log.txt").write_text(
         "on the host\nThe disk is full at /x.\n  why:  No space left\n  next: free some space\n"
     )
+    (folder / "ended").touch()
     node = by_name(merge(run.folder, jobs(n1="FAILED")))["n1"]
     assert (node.state, node.reasons) == ("failed", ["The disk is full at /x. No space left"])
 
@@ -173,8 +169,11 @@ def test_half_a_line_of_a_killed_client_costs_nothing_else(run: Run) -> None:
 
 
 def test_attempt_belongs_to_the_command_that_was_first(run: Run) -> None:
-    assert run.folder.claim("n1", 1, "first") is not None
-    assert run.folder.claim("n1", 1, "first") is None
+    run.wanted("n1")
+    (wanted,) = run.folder.wanted()
+    assert run.folder.claim(wanted, "n1/1") is not None
+    assert run.folder.claim(wanted, "n1/1") is None
+    assert run.folder.wanted() == []
 
 
 def test_folder_is_found_by_name_and_by_path(

@@ -3,7 +3,7 @@
 import pytest
 
 from lab.cluster.contents import READERS
-from lab.cluster.slurm import Job, parse_jobs
+from lab.cluster.slurm import Job, count_gpus, parse_jobs
 from lab.cluster.states import Seen, phase_of, state_of
 from tests.cluster.samples import case, report
 
@@ -13,7 +13,7 @@ EMPTY = _bench(report(case(None, reason="the time was used up before it was meas
 
 
 def job(state: str, reason: str = "") -> Job:
-    return Job(id="7", state=state, node="n1", attempt=1, reason=reason)
+    return Job(id="7", state=state, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,18 @@ def job(state: str, reason: str = "") -> Job:
         (Seen(begun=True, job=job("RUNNING"), content=FIGURES), "partial", "still running"),
         (Seen(begun=True, job=job("RUNNING")), "partial", "still running"),
         (Seen(begun=True, job=job("COMPLETED"), content=EMPTY, whole=True), "failed", "used up"),
-        (Seen(begun=True, job=job("COMPLETED"), last_words="no torch"), "failed", "no torch"),
-        (Seen(begun=True, job=job("FAILED"), last_words="no torch"), "failed", "no torch"),
+        (Seen(begun=True, ended=True, job=job("FAILED"), last_words="no torch"), "failed", "no to"),
+        (Seen(begun=True, ended=True, job=job("RUNNING"), last_words="no to"), "failed", "no to"),
+        (Seen(begun=True, ended=True, job=job("CANCELLED"), last_words="x"), "lost", "cancelled"),
+        # Nothing but a signal keeps a script from its end.
+        (Seen(begun=True, job=job("COMPLETED"), last_words="x"), "lost", "(completed"),
+        (Seen(begun=True, gone=True, job=job("COMPLETED")), "lost", "the node failed"),
+        (Seen(begun=True, gone=True, job=job("RUNNING")), "lost", "the node failed"),
+        (Seen(begun=True, gone=True, job=job("RUNNING"), content=FIGURES), "partial", "the node f"),
+        (Seen(begun=True, ended=True, job=job("FAILED"), content=FIGURES, last_words="disk"),
+         "partial", "disk"),
+        (Seen(begun=False, gone=True, job=job("RUNNING")), "never_started", "the node failed"),
+        (Seen(begun=False, wanted=True, job=None), "never_started", "not submitted yet"),
         (Seen(begun=True, job=job("COMPLETED"), error="damaged"), "failed", "damaged"),
         (Seen(begun=True, job=job("NODE_FAIL")), "lost", "the node failed"),
         (Seen(begun=True, job=job("CANCELLED")), "lost", "was cancelled"),
@@ -62,6 +72,9 @@ def test_state_follows_from_what_there_is(seen: Seen, state: str, words: str) ->
         (Seen(begun=False, job=job("CANCELLED")), "lost"),
         (Seen(begun=True, job=job("COMPLETED")), "lost"),
         (Seen(begun=True, job=None), "lost"),
+        (Seen(begun=True, ended=True, job=job("RUNNING")), "lost"),
+        (Seen(begun=True, gone=True, job=job("RUNNING")), "lost"),
+        (Seen(begun=False, wanted=True, job=None), "pending"),
     ],
 )
 def test_phase_is_what_the_live_view_counts(seen: Seen, phase: str) -> None:
@@ -69,10 +82,21 @@ def test_phase_is_what_the_live_view_counts(seen: Seen, phase: str) -> None:
 
 
 def test_jobs_are_read_from_squeue() -> None:
-    """As `squeue --states=all --format=%i|%T|%n|%k|%r` of Slurm 22.05 prints them."""
-    text = "12|PENDING|n2|1|Dependency\n11|NODE_FAIL|n1|2|NodeDown\n10|COMPLETED|n3|(null)|None\n"
-    assert parse_jobs(text) == [
-        Job(id="12", state="PENDING", node="n2", attempt=1, reason="Dependency"),
-        Job(id="11", state="NODE_FAIL", node="n1", attempt=2, reason="NodeDown"),
-        Job(id="10", state="COMPLETED", node="n3", attempt=0, reason=""),
-    ]
+    """As `squeue --states=all --format=%i|%T|%k|%N|%r` of Slurm 22.05 prints them."""
+    text = "12|PENDING|n2/1||Dependency\n11|RUNNING|n1/2|n[2-4]|None\n10|COMPLETED|(null)|n3|None\n"
+    pending, running, completed = parse_jobs(text)
+    assert pending == Job(id="12", state="PENDING", comment="n2/1", reason="Dependency")
+    assert running.held == {"n2", "n3", "n4"}
+    assert (running.lacks("n1"), running.lacks("n2"), pending.lacks("n2")) == (True, False, False)
+    assert completed == Job(id="10", state="COMPLETED", held=frozenset({"n3"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("(null)", 0), ("gpu:2", 2), ("gpu:a100:4(S:0-1)", 4), ("gpu:h100:4,gpu:a30:2", 6),
+        ("mps:100,gpu:1(S:0)", 1), ("craynetwork:4", 0), ("", 0),
+    ],
+)  # fmt: skip
+def test_gpus_are_counted_as_sinfo_lists_them(text: str, count: int) -> None:
+    assert count_gpus(text) == count

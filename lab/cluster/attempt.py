@@ -1,0 +1,156 @@
+"""One go at one node: what is noted of it, and what it leaves in its folder."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from lab.cluster.batch import BEGUN, ENDED, JOB_LOG, LOG, RESULT
+from lab.cluster.contents import READERS, Content
+from lab.errors import LabError
+from lab.records.cluster import Kind
+
+Purpose = Literal["first", "retry", "recheck"]
+_LOG_BYTES = 4096
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of jobs.jsonl: an attempt is wanted, is about to be submitted, was, or could not be.
+
+    Args:
+        node, attempt, purpose: what is to be done.
+        group: of the job that it is part of, as Slurm has it in the job's comment; empty until
+            somebody made it theirs to submit it.
+        job: its number.
+        error: why Slurm did not take it.
+    """
+
+    node: str
+    attempt: int
+    purpose: Purpose
+    group: str = ""
+    job: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One go at one node, and what it left.
+
+    Args:
+        entry: what is known of its submission.
+        folder: its own.
+        kind: of its run.
+    """
+
+    entry: Entry
+    folder: Path
+    kind: Kind
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it still is to be submitted, and nobody has made it theirs."""
+        return not self.entry.group and not self.folder.exists()
+
+    @property
+    def done(self) -> bool:
+        """Whether its result is there; it appears whole."""
+        return (self.folder / RESULT).exists()
+
+    @property
+    def ended(self) -> bool:
+        """Whether its script came to its end, however that was."""
+        return (self.folder / ENDED).exists()
+
+    def begun(self) -> str:
+        """The number of its job, once that has begun; else empty."""
+        try:
+            return (self.folder / BEGUN).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def content(self) -> Content | None:
+        """What is in its result, or was kept until it was cut short; None where there is nothing.
+
+        Raises:
+            LabError: the file is damaged.
+        """
+        path = self.result_file()
+        if path is None:
+            return None
+        reader = READERS[self.kind]
+        try:
+            report = msgspec.json.decode(path.read_bytes(), type=reader.record)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise LabError(
+                f"The file {path} cannot be read.",
+                why=str(error),
+                next_step=f"./inv {self.kind} --retry RUN runs that node again",
+            ) from error
+        return reader.content(report)
+
+    def result_file(self) -> Path | None:
+        """The file of its result, or of what there was when it was cut short."""
+        if self.done:
+            return self.folder / RESULT
+        kept = READERS[self.kind].kept
+        return max(self.folder.glob(kept), default=None) if kept else None
+
+    def last_words(self) -> str:
+        """The end of what its job said: an error of the lab's own, the last line, or what srun said
+        of its node."""
+        lines = _last_lines(self.folder / LOG)
+        if not lines and self.entry.group:
+            said = _last_lines(self.folder.parents[1] / self.entry.group / JOB_LOG)
+            lines = [line for line in said if re.search(rf"\b{re.escape(self.entry.node)}\b", line)]
+        whys = [i for i, line in enumerate(lines) if line.startswith("why:")]
+        if whys and whys[-1]:
+            return f"{lines[whys[-1] - 1]} {lines[whys[-1]].removeprefix('why:').strip()}"
+        return lines[-1] if lines else ""
+
+
+def _last_lines(path: Path) -> list[str]:
+    """The lines at the end of a file that are not empty; none where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _LOG_BYTES, 0))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip()]
+
+
+def main_attempt(attempts: list[Attempt]) -> Attempt | None:
+    """The attempt that stands for a node: the last that is done, else the last that had found
+    something when it was cut short, else the last of all."""
+    own = [attempt for attempt in attempts if attempt.entry.purpose != "recheck"]
+    tests: tuple[Callable[[Attempt], bool], ...] = (
+        lambda a: a.done,
+        lambda a: len(own) > 1 and _has_found(a),
+    )
+    for good in tests:
+        if found := [attempt for attempt in own if good(attempt)]:
+            return found[-1]
+    return own[-1] if own else None
+
+
+def _has_found(attempt: Attempt) -> bool:
+    try:
+        content = attempt.content()
+    except LabError:
+        return False
+    return content is not None and content.found
+
+
+def recheck_of(attempts: list[Attempt]) -> Attempt | None:
+    """The second run of a node that was slow in the one that stands for it."""
+    main = main_attempt(attempts)
+    later = [
+        a for a in attempts
+        if a.entry.purpose == "recheck" and main and a.entry.attempt > main.entry.attempt
+    ]  # fmt: skip
+    return later[-1] if later else None
