@@ -9,6 +9,7 @@ from lab.course.exercise import exercises
 from lab.course.progress import course_folder, note_attempt, progress_of, read_attempts
 from lab.course_command import parse_order, progress
 from lab.errors import LabError
+from tests.fakes import AsNobody
 
 NUMBERS = ["1.1", "1.2"]
 
@@ -54,6 +55,29 @@ def test_folder_that_cannot_be_written_costs_no_answer(
     monkeypatch.chdir(tmp_path)
     (number, exercise), *_ = exercises().items()
     assert check(number, exercise.right).right
+
+
+def test_progress_that_cannot_be_read_is_an_error_and_not_nothing(tmp_path: Path) -> None:
+    file = tmp_path / ".lab-course" / "progress.jsonl"
+    assert read_attempts(tmp_path) == []
+    file.mkdir(parents=True)
+    with pytest.raises(LabError, match="cannot be used") as caught:
+        read_attempts(tmp_path)
+    assert str(file.parent) in caught.value.what
+    assert caught.value.why.startswith("Is a directory")
+
+
+@pytest.mark.root
+def test_progress_of_another_user_is_an_error_that_says_how_to_make_it_theirs(
+    entered_by_all: Path, as_nobody: AsNobody
+) -> None:
+    note_attempt(entered_by_all, "1.1", right=True, mistake=None)
+    kept = entered_by_all / ".lab-course"
+    kept.chmod(0o700)
+    with as_nobody(), pytest.raises(LabError, match="cannot be used") as caught:
+        progress_of(entered_by_all, NUMBERS)
+    assert caught.value.why.startswith("Permission denied")
+    assert f"sudo chown -R $(id -u):$(id -g) '{kept}'" in caught.value.next_step
 
 
 def test_class_has_a_row_for_each_folder_with_the_course(tmp_path: Path) -> None:

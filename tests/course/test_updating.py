@@ -5,14 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from lab.course import formats, source, updating
+from lab.course import updating
 from lab.errors import LabError
 from tests.conftest import ROOT
 from tests.course.shelves import (
@@ -28,19 +27,6 @@ from tests.course.shelves import (
     update,
 )
 from tests.disks import fill, mounted
-
-
-@pytest.fixture
-def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
-    yield Course(tmp_path / "sources", monkeypatch)
-    source.sources.cache_clear()
-
-
-@pytest.fixture
-def student(tmp_path: Path, course: Course) -> Path:
-    folder = tmp_path / "student"
-    place(folder)
-    return folder
 
 
 def test_notebooks_are_placed_under_their_headings_names(tmp_path: Path, course: Course) -> None:
@@ -150,24 +136,6 @@ def test_open_notebook_is_left_alone_and_said(student: Path, course: Course) -> 
     assert (student / "1-one.ipynb").read_bytes() == before
 
 
-def test_file_saved_while_it_is_merged_is_merged_again(
-    student: Path, course: Course, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    course.change("1-one", "x = 1", "x = 2")
-    real, saves = formats.stamp, []
-
-    def save_once(path: Path) -> formats.Stamp | None:
-        """The student saves between the reading and the writing."""
-        if not saves and path.name == "1-one.ipynb" and list(path.parent.glob(".*.new")):
-            saves.append(edit(path, "exercise-1-1-answer", "saved meanwhile"))
-        return real(path)
-
-    monkeypatch.setattr(formats, "stamp", save_once)
-    assert states(update(student))["1-one.ipynb"] == "updated"
-    assert saves
-    assert sources_of(student / "1-one.ipynb")[1:] == ["x = 2", "saved meanwhile"]
-
-
 @pytest.mark.parametrize("cut", [0, 1, 40, 300, 450, 560])
 def test_notebook_cut_short_is_recovered_and_the_file_kept(
     student: Path, course: Course, cut: int
@@ -234,6 +202,23 @@ def test_undo_brings_the_very_bytes_back(student: Path, course: Course) -> None:
     with pytest.raises(LabError, match="no update to take back"):
         undo(student)
     assert states(update(student)) == {"1-one.ipynb": "updated", "2-two.ipynb": "updated"}
+
+
+def test_undo_without_an_update_says_where_states_are_only_if_there_are_any(
+    student: Path, course: Course
+) -> None:
+    backups = student / ".lab-course" / "backups"
+    with pytest.raises(LabError, match="no update to take back") as never:
+        undo(student)
+    assert str(backups) not in never.value.next_step
+    assert "--update" in never.value.next_step
+    course.change("1-one", "x = 1", "x = 2")
+    update(student)
+    undo(student)
+    with pytest.raises(LabError, match="no update to take back") as again:
+        undo(student)
+    assert str(backups) in again.value.next_step
+    assert list(backups.glob("*/*-before.ipynb"))
 
 
 def test_undo_keeps_what_was_done_since(student: Path, course: Course) -> None:
