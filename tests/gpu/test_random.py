@@ -67,7 +67,8 @@ def _machines(draw: st.DrawFn) -> scenarios.Scenario:
     names = ["nvmlInit", "nvmlDeviceGetCount", "nvmlSystemGetDriverVersion",
              "nvmlDeviceGetHandleByIndex"]  # fmt: skip
     machine["calls"] = draw(st.dictionaries(st.sampled_from(names), _FAULTS, max_size=1))
-    if machine["gpus"] and draw(st.integers(0, 39)) == 0:
+    # One in forty: 0 would be one in three, as the ends of a range are drawn far more often.
+    if machine["gpus"] and draw(st.integers(0, 39)) == 23:
         machine["gpus"][-1]["calls"] = {draw(st.sampled_from(_FUNCTIONS)): {"hang": True}}
     return machine
 
@@ -79,6 +80,13 @@ class _Machine:
         self.driver = driver
         self.memory = Memory()
         self.reading: Reading | None = None
+
+    def ready(self, scenario: scenarios.Scenario) -> None:
+        """Start a reader where none goes on, and where the driver's start is what is at fault."""
+        if "nvmlInit" in scenario["calls"]:
+            self.end()
+        elif self.reading is None:
+            self.read(scenarios.healthy(1))
 
     def read(self, scenario: scenarios.Scenario) -> Any:
         self.driver.put(scenario)
@@ -105,11 +113,12 @@ def machine(nvml_library: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
         made.end()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(scenario=_machines())
 def test_any_machine_gives_a_report_or_a_cause(
     machine: _Machine, scenario: scenarios.Scenario
 ) -> None:
+    machine.ready(scenario)
     begun = time.monotonic()
     snapshot = machine.read(scenario)
     hung = not snapshot.answers or any(g.unreadable == "no_answer" for g in snapshot.gpus)
@@ -122,6 +131,8 @@ def test_any_machine_gives_a_report_or_a_cause(
         assert cause.next
         return
     report = machine.memory.complete(make_report(snapshot))
+    if len(report.gpus) > 16:  # of lost ones, which all later reports would show again
+        machine.memory = Memory()
     document = msgspec.json.encode(report)
     assert msgspec.json.decode(document, type=GpuReport) == report
     assert len(report.gpus) >= len(scenario["gpus"])
