@@ -61,14 +61,15 @@ def run(work: Callable[[], Work], asked: Asked, tell: Tell, *, dry_run: bool) ->
 def _begin(work: Work, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
     """Make ready what the nodes need, and write down who is asked."""
     name = new_name()
-    script = batch_script(request_of(work, asked, name))
+    gpus = gpus_of(asked, chosen)
+    script = batch_script(request_of(work, asked, name, gpus))
     if work.packages:  # made once, here, rather than by all nodes at once
         ensure_environment(work.packages, say=tell.say)
     submitted = Submitted(
         kind=work.kind, run=name, argv=list(asked.argv),
         nodes=list(chosen.nodes), unavailable=chosen.unavailable,
         submitted_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        limits=asked.limits, floor_percent=asked.site.floor_percent, gpus=gpus_of(asked, chosen),
+        limits=asked.limits, floor_percent=asked.site.floor_percent, gpus=gpus,
     )  # fmt: skip
     return make_folder(submitted, script)
 

@@ -1,6 +1,6 @@
 """What the jobs of a run on the nodes of a cluster are to be, and which nodes it is for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import ceil
 
 from lab.cluster.batch import BatchRequest, batch_script, submission
@@ -11,7 +11,10 @@ from lab.cluster.submit import groups_of
 from lab.cluster_work import Work
 from lab.on_nodes import Asked
 from lab.paths import ROOT, state
-from lab.records.cluster import ClusterPlan
+from lab.records.cluster import ClusterPlan, Limits
+
+# Beyond its budget: torch's start on a busy file system, a case's own set-up.
+_ALLOWANCE_S = 900
 
 
 def plan(work: Work, asked: Asked) -> ClusterPlan:
@@ -21,16 +24,19 @@ def plan(work: Work, asked: Asked) -> ClusterPlan:
         LabError: it could not be done so.
     """
     chosen = chosen_nodes(asked)
-    request = request_of(work, asked, new_name())
+    gpus = gpus_of(asked, chosen)
+    request = request_of(work, asked, new_name(), gpus)
     return ClusterPlan(
         script=batch_script(request), nodes=list(chosen.nodes),
-        submissions=list(_submissions(request, chosen, asked)),
+        submissions=list(_submissions(request, chosen, gpus, asked.limits)),
     )  # fmt: skip
 
 
-def _submissions(request: BatchRequest, chosen: Chosen, asked: Asked) -> Iterator[list[str]]:
+def _submissions(
+    request: BatchRequest, chosen: Chosen, gpus: Mapping[str, int], limits: Limits
+) -> Iterator[list[str]]:
     """The command lines; one that is to wait for another job names that one's first node for it."""
-    script, limits, gpus = batch_script(request), asked.limits, gpus_of(asked, chosen)
+    script = batch_script(request)
     jobs = list(groups_of(chosen.to_submit, gpus, limits))
     rows = limits.rows or len(jobs)
     in_rows = len(jobs) <= (limits.max_submit or len(jobs))
@@ -67,12 +73,22 @@ def chosen_nodes(asked: Asked) -> Chosen:
     )
 
 
-def request_of(work: Work, asked: Asked, name: str) -> BatchRequest:
-    """What the job of each node is to be."""
+def request_of(work: Work, asked: Asked, name: str, gpus: Mapping[str, int]) -> BatchRequest:
+    """What the job of each node is to be.
+
+    Args:
+        work: what a node does.
+        asked: what was typed.
+        name: of the run.
+        gpus: that the jobs ask for on each node.
+    """
     site = asked.site
+    turns = max(gpus.values(), default=1) if work.each_gpu else 1
+    seconds = work.budget_s * turns + _ALLOWANCE_S
     return BatchRequest(
         name=name, folder=path_of(name), clone=ROOT, state=state().absolute(), words=work.words,
+        each_gpu=work.each_gpu,
         partition=site.partition, account=site.account, constraint=site.constraint,
-        time=site.time or str(ceil(work.seconds / 60)),
+        time=site.time or str(ceil(seconds / 60)),
         exclusive=site.exclusive, options=tuple(site.options),
     )  # fmt: skip

@@ -12,8 +12,6 @@ from lab.records.cluster import Kind
 if TYPE_CHECKING:
     from lab import autograd_command, gpu_command, measure
 
-# Beyond its budget: torch's start on a busy file system, a case's own set-up.
-_ALLOWANCE_S = 900.0
 _SEEDS = 1 << 31
 
 
@@ -24,14 +22,16 @@ class Work:
     Args:
         kind: the task of ./inv.
         words: the command line after ./inv, without where its result goes.
-        seconds: that it may take.
+        budget_s: that it may take, for each GPU that has its turn.
         packages: the environment that it needs; None: that of ./inv itself.
+        each_gpu: whether it is about one GPU, and each of them has its turn.
     """
 
     kind: Kind
     words: tuple[str, ...]
-    seconds: float
+    budget_s: float
     packages: Literal["cpu", "cuda"] | None
+    each_gpu: bool = False
 
 
 def bench_work(order: "measure.Order") -> Work:
@@ -46,8 +46,9 @@ def bench_work(order: "measure.Order") -> Work:
     device = _device(order.where)
     words = bench_words(order, device, secrets.randbelow(_SEEDS))
     return Work(
-        kind="bench", words=words, seconds=order.seconds + _ALLOWANCE_S, packages=_packages(device)
-    )
+        kind="bench", words=words, budget_s=order.seconds, each_gpu=device == "cuda",
+        packages=_packages(device),
+    )  # fmt: skip
 
 
 def bench_words(order: "measure.Order", device: str, seed: int) -> tuple[str, ...]:
@@ -69,9 +70,7 @@ def gpu_work(order: "gpu_command.Order") -> Work:
     """What NVML says of the node's GPUs."""
     valued = {"--only": ",".join(order.only), "--deadline": f"{order.deadline_s:g}"}
     slow = ["--throughput"] if order.slow else []
-    return Work(
-        kind="gpu", words=("gpu", *slow, *_given(valued)), seconds=_ALLOWANCE_S, packages=None
-    )
+    return Work(kind="gpu", words=("gpu", *slow, *_given(valued)), budget_s=60, packages=None)
 
 
 def autograd_work(order: "autograd_command.Order") -> Work:
@@ -94,7 +93,7 @@ def autograd_work(order: "autograd_command.Order") -> Work:
     }
     words = ("autograd", "--engine", "host", "--device", device, *_given(valued))
     return Work(
-        kind="autograd", words=words, seconds=2 * request.budget_s + _ALLOWANCE_S,
+        kind="autograd", words=words, budget_s=2 * request.budget_s,
         packages=_packages(device),
     )  # fmt: skip
 

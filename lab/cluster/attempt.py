@@ -5,16 +5,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
-from lab.cluster.batch import BEGUN, ENDED, JOB_LOG, LOG, RESULT
+from lab.cluster.batch import BEGUN, ENDED, GPUS, JOB_LOG, LOG, PART, RESULT
 from lab.cluster.contents import READERS, Content
 from lab.errors import LabError
 from lab.records.cluster import Kind
+from lab.records.gpu import GpuReport
 
 Purpose = Literal["first", "retry", "recheck"]
+Record = TypeVar("Record", bound=msgspec.Struct)
 _LOG_BYTES = 4096
 
 
@@ -58,8 +60,19 @@ class Attempt:
 
     @property
     def done(self) -> bool:
-        """Whether its result is there; it appears whole."""
-        return (self.folder / RESULT).exists()
+        """Whether its result is there, which appears whole; or those of its GPUs, as far as they
+        ever will be."""
+        if (self.folder / RESULT).exists():
+            return True
+        there = [(part / RESULT).exists() for part in self.parts().values()]
+        return (all(there) and bool(there)) or (any(there) and self.ended)
+
+    def parts(self) -> dict[str, Path]:
+        """The folder of each GPU, where a node has several."""
+        if self.kind != "bench":
+            return {}
+        numbers = [int(path.name.removeprefix(PART)) for path in self.folder.glob(f"{PART}*")]
+        return {f"cuda:{number}": self.folder / f"{PART}{number}" for number in sorted(numbers)}
 
     @property
     def ended(self) -> bool:
@@ -74,31 +87,52 @@ class Attempt:
             return ""
 
     def content(self) -> Content | None:
-        """What is in its result, or was kept until it was cut short; None where there is nothing.
+        """What is in its results, or was kept until it was cut short; None where there is nothing.
 
         Raises:
-            LabError: the file is damaged.
+            LabError: a file is damaged.
         """
-        path = self.result_file()
-        if path is None:
+        files = {device: self._file(part) for device, part in self._folders().items()}
+        if not any(files.values()):
             return None
         reader = READERS[self.kind]
+        reports = {
+            device: self._decode(path, reader.record) if path is not None else None
+            for device, path in files.items()
+        }
+        return reader.content(reports, self._gpus())
+
+    def _folders(self) -> dict[str, Path]:
+        return self.parts() or {"": self.folder}
+
+    def _decode(self, path: Path, record: type[Record]) -> Record:
         try:
-            report = msgspec.json.decode(path.read_bytes(), type=reader.record)
+            return msgspec.json.decode(path.read_bytes(), type=record)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LabError(
                 f"The file {path} cannot be read.",
                 why=str(error),
                 next_step=f"./inv {self.kind} --retry RUN runs that node again",
             ) from error
-        return reader.content(report)
 
-    def result_file(self) -> Path | None:
-        """The file of its result, or of what there was when it was cut short."""
-        if self.done:
-            return self.folder / RESULT
+    def _gpus(self) -> GpuReport | None:
+        """What NVML said of its GPUs after the speed tests; it helps to say why one is slow."""
+        path = self.folder / GPUS
+        try:
+            return self._decode(path, GpuReport) if path.exists() else None
+        except LabError:
+            return None
+
+    def result_files(self) -> list[Path]:
+        """The files of its results, or of what there was when it was cut short."""
+        files = (self._file(part) for part in self._folders().values())
+        return [path for path in files if path is not None]
+
+    def _file(self, folder: Path) -> Path | None:
+        if (folder / RESULT).exists():
+            return folder / RESULT
         kept = READERS[self.kind].kept
-        return max(self.folder.glob(kept), default=None) if kept else None
+        return max(folder.glob(kept), default=None) if kept else None
 
     def last_words(self) -> str:
         """The end of what its job said: an error of the lab's own, the last line, or what srun said

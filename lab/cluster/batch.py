@@ -16,6 +16,9 @@ LOG = "log.txt"
 # In the folder of the first node of a job for several: what srun said.
 JOB_LOG = "job.txt"
 EACH = "--each"
+# A folder for each GPU, where a node has several, and what NVML said of them in the end.
+PART = "cuda-"
+GPUS = "gpu.json"
 # A comma belongs to several partitions, & | * [ ] ( ) to constraints.
 _WORD = re.compile(r"[A-Za-z0-9_.,:@%+&|*\[\]()=/-]+")
 # As sbatch reads it: minutes, minutes:seconds, hours:minutes:seconds, days-hours and so on.
@@ -39,6 +42,8 @@ class BatchRequest:
         clone: whose ./inv the nodes run.
         state: the folder of the environments, shared as well.
         words: the command line after ./inv, without where its results go.
+        each_gpu: run it once for each GPU that the job is given, one after the other; then read
+            the GPUs.
         partition, account, time, constraint: as sbatch takes them; empty leaves them out.
         exclusive: whether a job has its node to itself.
         options: further options of sbatch.
@@ -49,6 +54,7 @@ class BatchRequest:
     clone: Path
     state: Path
     words: tuple[str, ...]
+    each_gpu: bool = False
     partition: str = ""
     account: str = ""
     time: str = ""
@@ -120,12 +126,33 @@ def batch_script(request: BatchRequest) -> str:
             f'printf "%s\\n" "$SLURM_JOB_ID" >"$here/.{BEGUN}"',
             f'mv "$here/.{BEGUN}" "$here/{BEGUN}"',
             f"export LAB_STATE={shlex.quote(str(request.state))}",
-            'export LAB_RESULTS="$here"',
             f"cd {shlex.quote(str(request.clone))}",
-            f'./inv {shlex.join(request.words)} --output "$here/{RESULT}"',
+            "run() {",
+            f'  LAB_RESULTS="$1" ./inv {shlex.join(request.words)} --output "$1/{RESULT}"',
+            "}",
+            *(_EACH_GPU if request.each_gpu else ['run "$here"']),
             "",
         ]
     )
+
+
+# Together they would share processors, memory and links. Their folders are there before the first
+# of them is measured: they say how many results there will be.
+_EACH_GPU = (
+    'set -- $(printf %s "${CUDA_VISIBLE_DEVICES:-}" | tr , " ")',
+    'if [ "$#" -gt 1 ]; then',
+    "  number=0",
+    f'  for gpu; do mkdir "$here/{PART}$number"; number=$((number + 1)); done',
+    "  number=0",
+    "  for gpu; do",
+    f'    (export CUDA_VISIBLE_DEVICES="$gpu"; run "$here/{PART}$number") || :',
+    "    number=$((number + 1))",
+    "  done",
+    "else",
+    '  run "$here" || :',
+    "fi",
+    f'./inv gpu --output "$here/{GPUS}" || :',
+)
 
 
 def options_of(script: str) -> list[str]:

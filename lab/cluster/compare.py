@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from math import expm1
 from statistics import median
 
+from lab.cluster.causes import likely_cause
 from lab.cluster.figures import Figure, Figures, Key
 from lab.cluster.gather import Gathered, Judged
-from lab.cluster.judge import LEAST_NODES, Standing, Usual, likely_cause, scale_of, standings
+from lab.cluster.judge import LEAST_NODES, Standing, Usual, scale_of, standings
 from lab.cluster.odd import facts_of, odd_ones_out
 from lab.records.cluster import Cause, Node, NodeCase, Spread, State, Verdict
 
@@ -43,7 +44,7 @@ def judge_speed(nodes: Sequence[Node], gathered: Mapping[str, Gathered], floor: 
         key for own in figures.values() for key, f in own.cases.items() if f.time_s is not None
     )
     ground = _Ground(gathered=gathered, figures=figures, standing=standing, measured=measured)
-    facts = {node: facts_of(own.environment) for node, own in figures.items()}
+    facts = {node: facts_of(own) for node, own in figures.items()}
     return Judged(
         nodes=[_node(node, ground) for node in nodes], cases=_spreads(figures),
         odd_ones_out=odd_ones_out(facts),
@@ -73,11 +74,7 @@ def _complete(node: Node, ground: _Ground) -> tuple[State, list[str]]:
     own = ground.figures.get(node.name)
     if node.state != "ok" or own is None:
         return node.state, []
-    lacking = [
-        f"{figure.case.name} has no figure: {figure.case.reason}"
-        for key, figure in own.cases.items()
-        if figure.time_s is None and key in ground.measured
-    ]
+    lacking = [why for key, whys in own.lacking.items() if key in ground.measured for why in whys]
     return ("partial" if lacking else "ok"), lacking
 
 
@@ -108,8 +105,11 @@ def _verdict(name: str, ground: _Ground) -> tuple[Verdict, Cause | None, list[st
 def _slowness(figures: Figures, key: Key, where: Standing) -> str:
     case = figures.cases[key].case
     params = " ".join(str(value) for value in case.params.values())
-    return f"{case.name} {params} takes {where.ratio:.2f} times as long as on the others".replace(
-        "  ", " "
+    on = f"on {case.device} " if ":" in case.device else ""
+    return (
+        f"{case.name} {params} {on}takes {where.ratio:.2f} times as long as on the others".replace(
+            "  ", " "
+        )
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lab.cluster.figures import figures_of, has_figures
+from lab.cluster.figures import figures_of, has_figures, worst_of
 from lab.records.autograd import AutogradReport
 from lab.records.bench import BenchReport
 from lab.records.cluster import Kind
@@ -43,24 +43,36 @@ class Reader:
 
     record: type[Struct]
     kept: str
-    content: Callable[[Any], Content]
+    content: Callable[[Mapping[str, Any], GpuReport | None], Content]
+    """Of its results, by device where a node has several GPUs, else of the one that there is; and
+    of what NVML said after the speed tests."""
 
 
-def _of_bench(report: BenchReport) -> Content:
-    figures = figures_of(report)
-    complete = report.ended in ("done", "budget")
-    whys = list(report.problems) or [c.reason for c in report.cases if c.reason][:1]
+def _of_bench(reports: Mapping[str, BenchReport | None], gpus: GpuReport | None) -> Content:
+    there = {device: report for device, report in reports.items() if report is not None}
+    figures = worst_of({device: figures_of(report) for device, report in there.items()}, gpus)
+    cut = [f"{device} has no result" for device in reports if device not in there]
+    cut += [
+        f"{device or 'its run'} is {report.ended}" for device, report in there.items()
+        if report.ended not in ("done", "budget")
+    ]  # fmt: skip
+    whys = [
+        why for report in there.values()
+        for why in (report.problems or [c.reason for c in report.cases if c.reason][:1])
+    ]  # fmt: skip
     return Content(
-        found=has_figures(figures), cut="" if complete else f"its run is {report.ended}",
-        reasons=whys or ["nothing was measured"], data=figures,
+        found=has_figures(figures), cut=", ".join(cut), reasons=whys or ["nothing was measured"],
+        data=figures,
     )  # fmt: skip
 
 
-def _of_gpu(report: GpuReport) -> Content:
+def _of_gpu(reports: Mapping[str, GpuReport], _: GpuReport | None) -> Content:
+    (report,) = reports.values()
     return Content(found=bool(report.gpus), reasons=["the driver knows no GPU"], data=report)
 
 
-def _of_autograd(report: AutogradReport) -> Content:
+def _of_autograd(reports: Mapping[str, AutogradReport], _: GpuReport | None) -> Content:
+    (report,) = reports.values()
     return Content(found=bool(report.results), reasons=["nothing was checked"], data=report)
 
 

@@ -78,10 +78,12 @@ def bare_node(name: str, own: Gathered, run: RunFolder) -> Node:
     return Node(
         name=name, state=own.state, verdict="unknown", reasons=own.reasons,
         jobs=[number for a in own.attempts if (number := a.entry.job or a.begun())],
-        file=_relative(main, run), recheck_file=_relative(again, run),
+        file=next(iter(files := _relative(main, run)), None),
+        further_files=files[1:],
+        recheck_file=next(iter(_relative(again, run)), None),
     )  # fmt: skip
 
 
-def _relative(attempt: Attempt | None, run: RunFolder) -> str | None:
-    path = attempt.result_file() if attempt is not None else None
-    return str(path.relative_to(run.path)) if path is not None else None
+def _relative(attempt: Attempt | None, run: RunFolder) -> list[str]:
+    paths = attempt.result_files() if attempt is not None else []
+    return [str(path.relative_to(run.path)) for path in paths]

@@ -1,18 +1,12 @@
 """Judges the nodes of a run of `gpu`: by their GPUs' own verdicts, and who is set up otherwise."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from lab.cluster.gather import Gathered, Judged
-from lab.cluster.odd import odd_ones_out
+from lab.cluster.odd import facts_of_gpus, odd_ones_out
 from lab.records.cluster import Node, NodeGpu
 from lab.records.gpu import Gpu, GpuReport
 
-_OF_GPUS = (
-    "name", "vbios_version", "memory_total_bytes", "power_limit_w", "power_limit_default_w",
-    "sm_clock_max_mhz", "memory_clock_max_mhz", "pcie_generation_max", "pcie_width_max",
-    "ecc_enabled", "mig_enabled", "persistence_enabled", "compute_mode",
-)  # fmt: skip
 _ORDER = {"fail": 0, "warn": 1, "ok": 2}
 
 
@@ -40,7 +34,7 @@ def judge_gpus(nodes: Sequence[Node], gathered: Mapping[str, Gathered], floor: f
         judged.append(
             replace(node, verdict=report.verdict, gpus=gpus, reasons=[*node.reasons, *words])
         )
-    facts = {node: _facts(report) for node, report in reports.items()}
+    facts = {node: facts_of_gpus(report) for node, report in reports.items()}
     return Judged(nodes=sorted(judged, key=_badness), cases=[], odd_ones_out=odd_ones_out(facts))
 
 
@@ -54,20 +48,3 @@ def _gpu(gpu: Gpu) -> NodeGpu:
         index=gpu.index, uuid=gpu.uuid, name=gpu.name, verdict=gpu.verdict,
         reasons=[finding.seen for finding in gpu.reasons],
     )  # fmt: skip
-
-
-def _facts(report: GpuReport) -> dict[str, str]:
-    """What nodes should agree in; of several GPUs what each of them has, and how many do."""
-    facts = {
-        "driver_version": str(report.driver_version), "cuda_version": str(report.cuda_version),
-        "gpus": str(len(report.gpus)),
-    }  # fmt: skip
-    readable = [gpu for gpu in report.gpus if gpu.unreadable is None]
-    return facts | {f"gpu.{field}": _all(readable, field) for field in _OF_GPUS}
-
-
-def _all(gpus: Sequence[Gpu], field: str) -> str:
-    values = Counter(str(getattr(gpu, field)).lower() for gpu in gpus)
-    if len(values) < 2:
-        return next(iter(values), "none")
-    return ", ".join(f"{value} ({count} times)" for value, count in sorted(values.items()))

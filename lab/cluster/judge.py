@@ -1,12 +1,11 @@
 """Finds the nodes that are slow: by a robust score for each case, with a floor in percent."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from lab.cluster.figures import Figure, Figures, Key
-from lab.records.cluster import Cause
+from lab.cluster.figures import Figures, Key
 
 # Fewer nodes do not show which of them is the odd one.
 LEAST_NODES = 3
@@ -20,8 +19,6 @@ _NORMAL = 1.4826
 # Of so few nodes a slow one widens the deviation that it is judged by, so it is judged by the
 # others'; of more nodes none does.
 _MANY = 16
-# A cause explains a slow node when it differs from the others by so much.
-_SHARE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,42 +110,3 @@ def standings(
         if times and scale is not None:
             found[key] = scale.standing(min(times), floor)
     return found
-
-
-def likely_cause(node: Figures, others: list[Figures], slow: list[Key]) -> tuple[Cause, str]:
-    """What the record shows beside the slowness: the cause, and in words what was seen.
-
-    Args:
-        node: the slow one.
-        others: the nodes that are not.
-        slow: its slow cases.
-    """
-    limit = node.environment.cgroup.cpus if node.environment.cgroup else None
-    theirs = [o.environment.cgroup.cpus if o.environment.cgroup else None for o in others]
-    if limit is not None and all(other is None or other > limit for other in theirs):
-        return "cpu_limit", f"its control group allows {limit:g} processors, the others' more"
-    here = [node.cases[key] for key in slow]
-    there = [o.cases[key] for o in others for key in slow if key in o.cases]
-    if (gap := _gap(here, there, lambda f: f.throttled_share)) > _SHARE:
-        return "cpu_limit", f"a limit held it back in {100 * gap:.0f} % more of its samples"
-    if (gap := _gap(here, there, lambda f: f.preempted_share)) > _SHARE:
-        return (
-            "cpu_contention",
-            f"others had its processors in {100 * gap:.0f} % more of its samples",
-        )
-    clock, usual = _clock(here), _clock(there)
-    if clock is not None and usual is not None and clock < 0.95 * usual:
-        return "clock", f"its clock was {clock / 1e9:.2f} GHz, the others' {usual / 1e9:.2f} GHz"
-    return "unexplained", "its record shows neither a lower clock nor others on its processors"
-
-
-def _gap(here: list[Figure], there: list[Figure], share: Callable[[Figure], float]) -> float:
-    """How much larger a share is here, in the middle."""
-    if not here or not there:
-        return 0.0
-    return median(map(share, here)) - median(map(share, there))
-
-
-def _clock(figures: list[Figure]) -> float | None:
-    clocks = [f.case.clock_hz for f in figures if f.case.clock_hz is not None]
-    return median(clocks) if clocks else None

@@ -43,7 +43,9 @@ class Sample:
         power_w: what the GPU draws; an average over a second on newer ones.
         temperature_c: of the GPU.
         reasons: why the clock is not at its maximum, as bits of lab.gpu.fields.CLOCK_REASONS.
-        pids: of the processes that compute on it; None also where nobody asked at this moment.
+        pids: of the processes that compute on it; None also where nobody asked at this moment, as
+            the next.
+        pcie_generation, pcie_width: of the link to the host.
     """
 
     at_s: float
@@ -52,6 +54,8 @@ class Sample:
     temperature_c: float | None = None
     reasons: int | None = None
     pids: tuple[int, ...] | None = None
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
 
 
 class Reader:
@@ -85,6 +89,12 @@ class Reader:
             temperature_c=None if temperature is None else float(temperature),
             reasons=None if reasons is None else int(reasons),
             pids=self._pids() if with_processes else None,
+            pcie_generation=self._ask("pcie_generation", ("nvmlDeviceGetCurrPcieLinkGeneration",))
+            if with_processes
+            else None,
+            pcie_width=self._ask("pcie_width", ("nvmlDeviceGetCurrPcieLinkWidth",))
+            if with_processes
+            else None,
         )
 
     def energy_j(self) -> float | None:
@@ -349,10 +359,17 @@ def summarise(
         power_w_median=median(powers) if powers else None,
         temperature_c_max=max(temperatures, default=None),
         throttle_reasons=reason_names(s.reasons for s in seen if s.reasons is not None),
+        pcie_generation=_median(s.pcie_generation for s in seen),
+        pcie_width=_median(s.pcie_width for s in seen),
         energy_j_per_call=None if energy_j is None or calls < 1 else energy_j / calls,
         foreign_processes=sorted(foreign),
         missing=missing,
     )
+
+
+def _median(values: Iterable[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(median(known)) if known else None
 
 
 def usual_clock(samples: Sequence[Sample]) -> float | None:

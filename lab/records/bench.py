@@ -96,6 +96,9 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     power_w_median: float | None = None
     temperature_c_max: float | None = None
     throttle_reasons: list[str] = []
+    pcie_generation: float | None = None
+    """Of the link to the host while the case ran: the median, as of the lanes."""
+    pcie_width: float | None = None
     energy_j_per_call: float | None = None
     foreign_processes: list[int] = []
     """Processes on the same GPU that are not ours."""

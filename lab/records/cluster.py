@@ -14,7 +14,9 @@ Kind = Literal["bench", "gpu", "autograd"]
 """The task of ./inv that every node ran."""
 State = Literal["ok", "partial", "failed", "lost", "never_started"]
 Verdict = Literal["ok", "straggler", "suspect", "unknown", "warn", "fail", "wrong"]
-Cause = Literal["clock", "cpu_limit", "cpu_contention", "unexplained"]
+Cause = Literal[
+    "clock", "power", "temperature", "link", "ecc", "cpu_limit", "cpu_contention", "unexplained"
+]
 
 
 class NodeCase(Struct, frozen=True, kw_only=True):
@@ -23,6 +25,7 @@ class NodeCase(Struct, frozen=True, kw_only=True):
     name: str
     params: dict[str, Param]
     device: str
+    """Where a node has several GPUs, the one that is the slowest in this case."""
     time_s: float | None = None
     """Seconds for one call, of all samples: the median of the rounds' means. Disturbed samples
     count here, since a node that is disturbed is slow."""
@@ -87,6 +90,8 @@ class Node(Struct, frozen=True, kw_only=True):
     """Numbers of its jobs in Slurm, the last one last."""
     file: str | None = None
     """What its own ./inv wrote, relative to `folder`."""
+    further_files: list[str] = []
+    """Of its other GPUs, where it has several: each has a run of `bench` of its own."""
     recheck_file: str | None = None
 
 

@@ -21,7 +21,8 @@ _STYLES: dict[str, str] = {
     "fail": "bold red", "wrong": "bold red",
 }  # fmt: skip
 _CAUSES = {
-    "clock": "a low clock", "cpu_limit": "a limit on its processors",
+    "clock": "a low clock", "power": "its power", "temperature": "heat", "link": "a link",
+    "ecc": "errors of its memory", "cpu_limit": "a limit on its processors",
     "cpu_contention": "others on its processors", "unexplained": "unexplained",
 }  # fmt: skip
 

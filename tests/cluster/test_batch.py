@@ -55,9 +55,11 @@ def test_script_is_this_one() -> None:
         'printf "%s\\n" "$SLURM_JOB_ID" >"$here/.begun"\n'
         'mv "$here/.begun" "$here/begun"\n'
         "export LAB_STATE='/shared/pytorch lab/.lab'\n"
-        'export LAB_RESULTS="$here"\n'
         "cd '/shared/pytorch lab'\n"
-        './inv bench --engine host --only matmul --output "$here/result.json"\n'
+        "run() {\n"
+        '  LAB_RESULTS="$1" ./inv bench --engine host --only matmul --output "$1/result.json"\n'
+        "}\n"
+        'run "$here"\n'
     )
 
 
@@ -70,7 +72,7 @@ def test_script_leaves_to_slurm_what_was_not_asked_for() -> None:
 
 def test_words_of_a_person_stay_words() -> None:
     script = batch_script(request(words=("bench", "--only", "a b; rm -rf $HOME")))
-    assert shlex.split(script.splitlines()[-1])[:3] == ["./inv", "bench", "--only"]
+    assert shlex.split(script.splitlines()[-3])[1:4] == ["./inv", "bench", "--only"]
     assert "'a b; rm -rf $HOME'" in script
 
 
@@ -125,7 +127,7 @@ class Clone:
     """A clone whose ./inv is made up, and a run's folder with two nodes, that share a name with
     what a shell would take for something else."""
 
-    def __init__(self, path: Path, inv: str) -> None:
+    def __init__(self, path: Path, inv: str, *, each_gpu: bool = False) -> None:
         clone = path / "it's a clone"
         self.folder = path / "run $HOME"
         clone.mkdir()
@@ -134,7 +136,9 @@ class Clone:
         (clone / "inv").write_text(f"#!/bin/sh\nfor word; do last=$word; done\n{inv}\n")
         (clone / "inv").chmod(0o755)
         words = ("bench", "--only", "a b")
-        script = batch_script(request(folder=self.folder, clone=clone, words=words))
+        script = batch_script(
+            request(folder=self.folder, clone=clone, words=words, each_gpu=each_gpu)
+        )
         (self.folder / "job.sh").write_text(script)
         self.bin = path / "bin"
 
@@ -191,3 +195,31 @@ def test_script_that_a_signal_ends_leaves_no_mark_of_its_end(tmp_path: Path) -> 
     assert clone("n1", "1").returncode == -15
     assert (clone.of("n1") / "begun").exists()
     assert not (clone.of("n1") / "ended").exists()
+
+
+def test_script_runs_each_gpu_in_its_turn_and_reads_them_in_the_end(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, 'echo "$CUDA_VISIBLE_DEVICES|$1|$LAB_RESULTS" >"$last"', each_gpu=True)
+    done = clone("n1", "1", CUDA_VISIBLE_DEVICES="2,GPU-5f7c,7")
+    here = clone.of("n1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for part, gpu in (("cuda-0", "2"), ("cuda-1", "GPU-5f7c"), ("cuda-2", "7")):
+        assert (here / part / "result.json").read_text() == f"{gpu}|bench|{here / part}\n"
+    assert (here / "gpu.json").read_text() == "2,GPU-5f7c,7|gpu|\n"
+    assert not (here / "result.json").exists()
+
+
+def test_gpu_that_fails_costs_the_others_nothing(tmp_path: Path) -> None:
+    inv = '[ "$CUDA_VISIBLE_DEVICES" = 0 ] && { echo "no memory" >&2; exit 2; }; echo x >"$last"'
+    clone = Clone(tmp_path, inv, each_gpu=True)
+    assert clone("n1", "1", CUDA_VISIBLE_DEVICES="0,1").returncode == 0
+    assert not (clone.of("n1") / "cuda-0" / "result.json").exists()
+    assert (clone.of("n1") / "cuda-1" / "result.json").exists()
+    assert (clone.of("n1") / "ended").exists()
+
+
+@pytest.mark.parametrize("given", [{}, {"CUDA_VISIBLE_DEVICES": "3"}])
+def test_one_gpu_needs_no_folder_of_its_own(tmp_path: Path, given: dict[str, str]) -> None:
+    clone = Clone(tmp_path, 'echo x >"$last"', each_gpu=True)
+    assert clone("n1", "1", **given).returncode == 0
+    assert (clone.of("n1") / "result.json").exists()
+    assert not [*clone.of("n1").glob("cuda-*")]

@@ -158,7 +158,7 @@ def test_dry_run_shows_the_script_and_does_nothing(
         "#SBATCH --account=physics\n#SBATCH --time=30\n#SBATCH --exclusive\n" in document["script"]
     )
     assert (
-        "\n./inv bench --engine host --device cpu --quick --only matmul --size 256,512"
+        " ./inv bench --engine host --device cpu --quick --only matmul --size 256,512"
         " --precision 5 --threads 2 --seed 7 --output" in document["script"]
     )
     first, second = document["submissions"]  # none for the node that is drained

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.cluster.causes import likely_cause
 from lab.cluster.figures import Figures, figures_of, sustained_time
-from lab.cluster.judge import Usual, likely_cause, scale_of, standings
+from lab.cluster.judge import Usual, scale_of, standings
 from lab.cluster.odd import facts_of, odd_ones_out
 from tests.cluster.samples import case, environment, report
 
@@ -130,9 +131,9 @@ def test_cause_is_what_the_record_shows(node: object, cause: str) -> None:
 
 
 def test_nodes_that_are_set_up_otherwise_are_odd_however_fast() -> None:
-    usual = facts_of(environment())
+    usual = facts_of(Figures(environment=environment()))
     nodes = {f"n{i}": usual for i in range(3)} | {
-        "n9": facts_of(environment(cpus=2, torch="2.12.1"))
+        "n9": facts_of(Figures(environment=environment(cpus=2, torch="2.12.1")))
     }
     found = [(odd.node, odd.field, odd.value, odd.usual) for odd in odd_ones_out(nodes)]
     assert found == [("n9", "cgroup.cpus", "2", "none"), ("n9", "torch", "2.12.1", "2.13.0")]

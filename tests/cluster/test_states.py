@@ -8,8 +8,8 @@ from lab.cluster.states import Seen, phase_of, state_of
 from tests.cluster.samples import case, report
 
 _bench = READERS["bench"].content
-FIGURES = _bench(report(case()))
-EMPTY = _bench(report(case(None, reason="the time was used up before it was measured")))
+FIGURES = _bench({"": report(case())}, None)
+EMPTY = _bench({"": report(case(None, reason="the time was used up before"))}, None)
 
 
 def job(state: str, reason: str = "") -> Job:

@@ -48,6 +48,8 @@ class FakeNvml:
             "DeviceGetCurrentClocksEventReasons": 0,
             "DeviceGetComputeRunningProcesses_v3": [SimpleNamespace(pid=OURS)],
             "DeviceGetTotalEnergyConsumption": 5_000,
+            "DeviceGetCurrPcieLinkGeneration": 5,
+            "DeviceGetCurrPcieLinkWidth": 16,
             "Shutdown": None,
             **answers,
         }
@@ -106,7 +108,16 @@ def test_watch_reads_in_units_without_prefix() -> None:
     first = watching.samples[0]
     assert (first.sm_clock_hz, first.power_w, first.temperature_c) == (1.98e9, 700.0, 61.0)
     assert (first.reasons, first.pids) == (0x4, (OURS,))
+    assert (first.pcie_generation, first.pcie_width) == (5, 16)
     assert watching.missing == {}
+
+
+def test_summary_says_the_link_while_it_worked() -> None:
+    widths = iter([8, 8, 16])
+    nvml = FakeNvml(DeviceGetCurrPcieLinkWidth=lambda handle: next(widths, 8))
+    watching = watched(nvml)
+    seen = watching.summary(all_time(watching), None, 1)
+    assert (seen.pcie_generation, seen.pcie_width) == (5.0, 8.0)
 
 
 def test_watch_starts_and_stops_nvml_once() -> None:
