@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from lab.bench.clock import measure_clock
 from lab.bench.cpu_peaks import Identity, cpu_peaks, identify
 from lab.bench.gpu_peaks import gpu_peaks
+from lab.bench.settings import read_settings
 from lab.memory import cgroup_limits
 from lab.records.bench import CgroupLimits, CpuFacts, Environment, GpuFacts, Peak
 
@@ -57,6 +58,7 @@ def read_environment(
         cpu=cpu,
         gpu=gpu,
         cgroup=limits,
+        settings=_or_none(lambda: read_settings(root)),
         peaks=peaks,
     )
 

@@ -15,6 +15,10 @@ _PLAIN = (
 _PARTS = {
     "cpu": ("model", "isa", "cores", "logical", "l3_bytes"),
     "cgroup": ("cpus", "memory_bytes"),
+    "settings": (
+        "bios", "microcode", "governor", "energy_preference", "max_clock_hz", "boost", "smt",
+        "numa_nodes", "transparent_hugepages",
+    ),
 }  # fmt: skip
 _OF_GPUS = (
     "name", "driver", "capability", "memory_bytes", "multiprocessors", "max_clock_hz",

@@ -62,6 +62,25 @@ class CgroupLimits(Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None
 
 
+class HostSettings(Struct, frozen=True, kw_only=True):
+    """What the BIOS and the administrator chose, as far as the system shows it; else null."""
+
+    bios: str | None = None
+    """Its version."""
+    microcode: str | None = None
+    governor: str | None = None
+    """Of the processors' clock, such as `performance`; where they differ, all of them."""
+    energy_preference: str | None = None
+    max_clock_hz: float | None = None
+    """The highest that the governor may choose."""
+    boost: bool | None = None
+    """Whether a core may be faster than its nominal clock."""
+    smt: str | None = None
+    """Several logical processors on a core: `on`, `off`, `forceoff`, `notsupported`, ..."""
+    numa_nodes: int | None = None
+    transparent_hugepages: str | None = None
+
+
 class Environment(Struct, frozen=True, kw_only=True):
     """Where a run was measured. What could not be found out is null."""
 
@@ -82,6 +101,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     cpu: CpuFacts | None = None
     gpu: GpuFacts | None = None
     cgroup: CgroupLimits | None = None
+    settings: HostSettings | None = None
     peaks: list[Peak] = []
     floor_percent: float | None = None
     """This machine's repeatability floor, from its last `--selftest`."""
