@@ -29,6 +29,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             somebody made it theirs to submit it.
         job: its number.
         error: why Slurm did not take it.
+        end: the state of its job at its end, where it has no result: Slurm forgets jobs.
     """
 
     node: str
@@ -37,6 +38,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     group: str = ""
     job: str = ""
     error: str = ""
+    end: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

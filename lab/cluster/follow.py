@@ -47,6 +47,7 @@ class Follower:
     clock: Callable[[], float] = time.monotonic
     _lost_since: dict[tuple[str, int], float] = field(default_factory=dict)
     _blocked_since: dict[str, float] = field(default_factory=dict)
+    _stuck_since: dict[str, float] = field(default_factory=dict)
     _silent: bool = False
     _told: set[str] = field(default_factory=set)
     _look_at_nodes: float = 0.0
@@ -63,8 +64,8 @@ class Follower:
             settled = count["done"] + count["lost"]
             words = ", ".join(f"{count[word]} {word}" for word in _WORDS)
             self.step(settled, len(attempts), words)
-            self._end_stuck(phases, jobs)
-            if settled == len(attempts):
+            stuck = self._end_stuck(phases, jobs)
+            if settled == len(attempts) and not stuck:
                 return
             self._release([a for a in attempts if phases[self._key(a)] == "pending"], jobs)
             self.sleep(_POLL_MANY_S if len(attempts) > _MANY else _POLL_S)
@@ -78,14 +79,20 @@ class Follower:
         except LabError as error:
             self.say(f"{error.what} {error.why}")
 
-    def _end_stuck(self, phases: Mapping[tuple[str, int], Phase], jobs: Jobs) -> None:
-        """End jobs that have lost the node that would end them, once their others are done."""
-        unsettled = {job.id for key, job in jobs.known.items() if phases.get(key) != "lost"}
-        for (node, _), job in jobs.known.items():
-            if job.state in WORKING and job.lacks(node) and job.id not in unsettled:
-                unsettled.add(job.id)
-                self.say(f"{node} failed, and with it what would end job {job.id}: it is ended")
-                cancel([job.id])
+    def _end_stuck(self, phases: Mapping[tuple[str, int], Phase], jobs: Jobs) -> bool:
+        """End jobs that have lost the node that would end them, some time after their others are
+        done; returns whether there is any."""
+        busy = {job.id for key, job in jobs.known.items() if phases.get(key) != "lost"}
+        stuck = {
+            job.id: node
+            for (node, _), job in jobs.known.items()
+            if job.state == "RUNNING" and job.lacks(node) and job.id not in busy
+        }
+        for job, node in stuck.items():
+            if self.clock() - self._stuck_since.setdefault(job, self.clock()) >= _GRACE_S:
+                self.say(f"{node} failed, and with it what would end job {job}: it is ended")
+                cancel([job])
+        return bool(stuck)
 
     def _key(self, attempt: Attempt) -> tuple[str, int]:
         return attempt.entry.node, attempt.entry.attempt
@@ -95,13 +102,18 @@ class Follower:
         key = self._key(attempt)
         seen = look_at(attempt, jobs, read=False)
         phase = phase_of(seen)
-        if phase != "lost" or attempt.entry.error or seen.ended:
+        if phase != "lost" or attempt.entry.error or attempt.entry.end:
             self._lost_since.pop(key, None)
             return phase
         if not jobs.answered:
             return "running"
         since = self._lost_since.setdefault(key, self.clock())
-        return phase if self.clock() - since >= _GRACE_S else "running"
+        if not seen.ended and self.clock() - since < _GRACE_S:
+            return "running"
+        if seen.job is not None and seen.job.state not in WORKING:
+            end = "NODE_FAIL" if seen.gone else seen.job.state
+            self.run.note(replace(attempt.entry, end=end))
+        return phase
 
     def _tell(self, jobs: Jobs) -> None:
         """Say once that Slurm does not answer, and once that it does again."""

@@ -68,8 +68,9 @@ def _key(attempt: Attempt) -> tuple[str, int]:
 
 
 def _settled(attempt: Attempt) -> bool:
-    """Whether no job has to be asked for: its result is there, or it was never taken."""
-    return attempt.done or bool(attempt.entry.error)
+    """Whether no job has to be asked for: its result is there, it was never taken, or its end is
+    known."""
+    return attempt.done or bool(attempt.entry.error or attempt.entry.end)
 
 
 def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
@@ -80,7 +81,8 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
         jobs: of its run.
         read: read its result and its log too, which takes time.
     """
-    done, job = attempt.done, jobs.of(attempt)
+    done, entry = attempt.done, attempt.entry
+    job = jobs.of(attempt) or (Job(id=entry.job, state=entry.end) if entry.end else None)
     seen = Seen(
         wanted=attempt.wanted, begun=bool(attempt.begun()), ended=attempt.ended, job=job,
         gone=job is not None and job.lacks(attempt.entry.node), whole=done,

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from lab.cluster import follow, look, submit
 from lab.cluster.batch import BEGUN, ENDED, RESULT
 from lab.cluster.follow import Follower
-from lab.cluster.look import last_attempts
+from lab.cluster.look import Jobs, last_attempts
+from lab.cluster.merge import merge
 from lab.cluster.slurm import Job, SlurmNode
 from lab.errors import LabError
 from lab.records.cluster import Limits
@@ -201,6 +202,30 @@ def test_job_whose_first_node_failed_is_ended_once_its_others_are_done(
     assert steps[-1] == "3/3: 0 pending, 0 running, 2 done, 1 lost"
     assert slurm.cancelled == ["n1"]
     assert said == ["n1 failed, and with it what would end job n1: it is ended"]
+
+
+def test_end_of_a_job_is_remembered_when_slurm_has_forgotten_it(
+    chunk: Run, follow_run: FollowRun
+) -> None:
+    for node in ("n1", "n2", "n3"):
+        leave(chunk, node, done=node == "n3")
+    slurm = Slurm(*[{"n1": "RUNNING"}] * 8, {"n1": "TIMEOUT"})
+    slurm.held = frozenset({"n1", "n3"})
+    follow_run(chunk, slurm)
+    later = {node.name: node.reasons for node in merge(chunk.folder, Jobs()).nodes}
+    assert later["n1"] == ["the time of its job was up, after it began and before it had a result"]
+    assert later["n2"] == ["the node failed, after it began and before it had a result"]
+
+
+def test_job_that_ends_by_itself_without_a_node_is_left_alone(
+    chunk: Run, follow_run: FollowRun
+) -> None:
+    for node in ("n1", "n2", "n3"):
+        leave(chunk, node, done=node != "n2")
+    slurm = Slurm(*[{"n1": "RUNNING"}] * 8, {"n1": "COMPLETED"})
+    slurm.held = frozenset({"n1", "n3"})
+    _, said = follow_run(chunk, slurm)
+    assert (said, slurm.cancelled) == ([], [])
 
 
 def test_job_that_has_lost_a_node_goes_on_for_its_others(chunk: Run, follow_run: FollowRun) -> None:
