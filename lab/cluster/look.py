@@ -55,10 +55,9 @@ def look_at_jobs(run: RunFolder, *, thorough: bool = False) -> Jobs:
         elif number:
             forgotten[_key(attempt)] = number
     if thorough:
-        states = read_accounts(sorted(set(forgotten.values())))
+        ended = read_accounts(sorted(set(forgotten.values())))
         known |= {
-            key: Job(id=number, state=states[number])
-            for key, number in forgotten.items() if number in states
+            key: ended[number] for key, number in forgotten.items() if number in ended
         }  # fmt: skip
     return Jobs(known=known, queued=queued)
 

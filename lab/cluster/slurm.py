@@ -156,17 +156,27 @@ def _held(text: str) -> frozenset[str]:
         return frozenset()
 
 
-def read_accounts(ids: Sequence[str]) -> dict[str, str]:
-    """The states of jobs that Slurm has forgotten, from its database; none without one."""
+def read_accounts(ids: Sequence[str]) -> dict[str, Job]:
+    """Jobs that Slurm has forgotten, from its database; none without one."""
     if not ids:
         return {}
     done = _run(
-        ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State",
+        ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State,NodeList",
          f"--jobs={','.join(ids)}"]
     )  # fmt: skip
-    lines = [line.split("|") for line in done.stdout.splitlines() if done.ok]
+    return parse_accounts(done.stdout if done.ok else "")
+
+
+def parse_accounts(text: str) -> dict[str, Job]:
+    """The jobs of sacct's lines. One that lost a node has a line for each of its sizes, of which
+    the last one says how it ended."""
+    lines = [line.split("|") for line in text.splitlines()]
     # `CANCELLED by 1000` names who did it.
-    return {line[0]: line[1].split()[0] for line in lines if len(line) > 1 and line[1]}
+    return {
+        number: Job(id=number, state=state.split()[0], held=_held(held))
+        for number, state, held in (line for line in lines if len(line) == 3)
+        if state
+    }
 
 
 def submit(argv: Sequence[str]) -> tuple[str, str]:

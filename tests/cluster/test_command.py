@@ -82,7 +82,7 @@ def test_forgotten_job_is_asked_for_in_the_database(
     run.begun("n1")
     run.submitted("n2")
     slurm.add_answer("squeue")
-    slurm.add_answer("sacct", out="1|CANCELLED by 1000\n2|DEADLINE\n")
+    slurm.add_answer("sacct", out="1|CANCELLED by 1000|n1\n2|DEADLINE|None assigned\n")
     code, out, err = inv("bench", "--collect", str(run.folder.path), "--no-wait", "--json")
     assert code == 3, err
     first, second = json.loads(out)["nodes"]

@@ -3,7 +3,7 @@
 import pytest
 
 from lab.cluster.contents import READERS
-from lab.cluster.slurm import Job, count_gpus, parse_jobs
+from lab.cluster.slurm import Job, count_gpus, parse_accounts, parse_jobs
 from lab.cluster.states import Seen, phase_of, state_of
 from tests.cluster.samples import case, report
 
@@ -89,6 +89,16 @@ def test_jobs_are_read_from_squeue() -> None:
     assert running.held == {"n2", "n3", "n4"}
     assert (running.lacks("n1"), running.lacks("n2"), pending.lacks("n2")) == (True, False, False)
     assert completed == Job(id="10", state="COMPLETED", held=frozenset({"n3"}))
+
+
+def test_accounts_of_a_job_that_lost_a_node_say_how_it_ended() -> None:
+    """As `sacct --allocations --parsable2` of Slurm 22.05 prints them."""
+    found = parse_accounts(
+        "7|RESIZING|n[1-3]\n7|CANCELLED by 0|n[2-3]\n8|PENDING|None assigned\n9|NODE_FAIL|n4\n"
+    )
+    assert found["7"] == Job(id="7", state="CANCELLED", held=frozenset({"n2", "n3"}))
+    assert found["8"].held == frozenset()
+    assert found["9"].lacks("n4") is False
 
 
 @pytest.mark.parametrize(
