@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from lab.cluster.attempt import Attempt
 from lab.cluster.folder import RunFolder
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
+from lab.cluster.nodelist import compress
 from lab.cluster.slurm import WAITING, WORKING, Job, SlurmNode, cancel, read_nodes
 from lab.cluster.states import Phase, phase_of
 from lab.cluster.submit import submit_wanted
@@ -83,15 +84,14 @@ class Follower:
         """End jobs that have lost the node that would end them, some time after their others are
         done; returns whether there is any."""
         busy = {job.id for key, job in jobs.known.items() if phases.get(key) != "lost"}
-        stuck = {
-            job.id: node
-            for (node, _), job in jobs.known.items()
-            if job.state == "RUNNING" and job.lacks(node) and job.id not in busy
-        }
-        for job, node in stuck.items():
-            if self.clock() - self._stuck_since.setdefault(job, self.clock()) >= _GRACE_S:
-                self.say(f"{node} failed, and with it what would end job {job}: it is ended")
-                cancel([job])
+        stuck: dict[str, list[str]] = {}
+        for (node, _), job in jobs.known.items():
+            if job.state == "RUNNING" and job.lacks(node) and job.id not in busy:
+                stuck.setdefault(job.id, []).append(node)
+        for number, nodes in stuck.items():
+            if self.clock() - self._stuck_since.setdefault(number, self.clock()) >= _GRACE_S:
+                self.say(f"job {number} lost {compress(nodes)} and does not end: it is cancelled")
+                cancel([number])
         return bool(stuck)
 
     def _key(self, attempt: Attempt) -> tuple[str, int]:

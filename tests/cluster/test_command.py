@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from invoke import Collection
@@ -59,6 +60,12 @@ def slurm(programs: Programs) -> Programs:
         (["--retry", "nope"], "There is no run 'nope'."),
         (["--parallel", "2"], "--parallel is for the nodes of a cluster."),
         (["--no-wait"], "--no-wait is for the nodes of a cluster."),
+        (["--chunk", "4"], "--chunk is for the nodes of a cluster."),
+        (["--nodes", "2", "--chunk", "0"], "--chunk cannot be '0'."),
+        (["--nodes", "2", "--max-submit", "few"], "--max-submit cannot be 'few'."),
+        (["--nodes", "2", "--gpus-per-node", "some"], "--gpus-per-node cannot be 'some'."),
+        (["--collect", "x", "--chunk", "4"], "--collect and --chunk exclude each other."),
+        (["--retry", "x", "--gpus-per-node", "4"], "--retry and --gpus-per-node exclude"),
     ],
 )
 def test_what_cannot_be_is_exit_2_and_nothing_is_submitted(
@@ -72,6 +79,84 @@ def test_what_cannot_be_is_exit_2_and_nothing_is_submitted(
     assert "\n  why:  " in err
     assert "\n  next: " in err
     assert not [call for call in slurm.calls if call.startswith("sbatch")]
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["gpu", "--nodes", "2", "--watch"], "--watch and --nodes exclude each other."),
+        (["gpu", "--nodes", "2", "--details"], "--nodes and --details exclude each other."),
+        (["gpu", "--nodes", "2", "--engine", "docker"], "--nodes and --engine exclude each other."),
+        (["gpu", "--nodes", "n9"], "There is no node n9."),
+        (["gpu", "--chunk", "2"], "--chunk is for the nodes of a cluster."),
+        (["gpu", "--retry", "nope"], "There is no run 'nope'."),
+        (["autograd", "--nodes", "2", "--cases"], "--cases and --nodes exclude each other."),
+        (["autograd", "--nodes", "2", "--only", "nope"], "There is no gradient check 'nope'."),
+        (["autograd", "--nodes", "2", "--target", "module:f"], "The target module:f cannot be"),
+        (["autograd", "--nodes", "2", "--engine", "docker"], "The engine docker is not used on"),
+        (["autograd", "--collect", "x", "--only", "softmax"], "--collect and --only exclude"),
+    ],
+)
+def test_what_other_tasks_cannot_do_on_nodes_is_exit_2(
+    inv: Call, slurm: Programs, words: list[str], what: str
+) -> None:
+    code, out, err = inv(*words, *(["--dry-run"] if "--nodes" in words else []))
+    assert (code, out) == (2, "")
+    assert err.startswith(what)
+    assert "\n  why:  " in err
+    assert "\n  next: " in err
+
+
+def planned(inv: Call, *words: str) -> dict[str, Any]:
+    code, out, err = inv(*words, "--dry-run", "--json")
+    assert code == 0, err
+    document: dict[str, Any] = json.loads(out)
+    assert document["schema"] == "lab/cluster-plan/1"
+    return document
+
+
+def test_gpus_are_read_by_a_job_that_asks_for_all_of_them(inv: Call, slurm: Programs) -> None:
+    slurm.add(
+        "sinfo",
+        'case "$*" in *%G*) printf "n1|gpu:h100:4(S:0-1)\\nn2|(null)\\n";;'
+        f' *) printf "{SINFO.encode("unicode_escape").decode()}";; esac',
+    )
+    plan = planned(inv, "gpu", "--nodes", "all", "--only", "0,1", "--chunk", "8")
+    assert './inv gpu --only 0,1 --deadline 5 --output "$1/result.json"' in plan["script"]
+    with_gpus, without = sorted(plan["submissions"], key=lambda a: "--nodelist=n2" in a)
+    assert {"--nodelist=n1", "--gpus-per-node=4"} <= set(with_gpus)
+    assert not [word for word in without if word.startswith("--gpus")]
+    for argv in planned(inv, "autograd", "--nodes", "2")["submissions"]:
+        assert not [word for word in argv if word.startswith("--gpus")]
+
+
+def test_checks_are_told_what_was_typed(inv: Call, slurm: Programs, tmp_path: Path) -> None:
+    (tmp_path / "loss.py").write_text("def loss(x): ...\n")
+    target = f"{tmp_path}/loss.py:loss"
+    plan = planned(
+        inv, "autograd", "--nodes", "n1", "--device", "cpu", "--target", target, "--shapes",
+        "4x3,3", "--order", "2", "--budget", "9", "--seed", "3", "--language", "en",
+    )  # fmt: skip
+    assert (
+        f"./inv autograd --engine host --device cpu --target {target} --shapes 4x3,3 --order 2"
+        " --budget 9 --seed 3 --language en --output" in plan["script"]
+    )
+
+
+def test_each_gpu_has_its_turn_and_the_job_its_time(inv: Call, slurm: Programs) -> None:
+    words = ("--nodes", "2", "--only", "matmul", "--device", "cuda", "--budget", "600")
+    plan = planned(inv, "bench", *words, "--gpus-per-node", "8")
+    assert "for gpu; do" in plan["script"]
+    assert "#SBATCH --time=95\n" in plan["script"]  # eight times 10 minutes, and 15
+    assert all("--gpus-per-node=8" in argv for argv in plan["submissions"])
+    assert "#SBATCH --time=25\n" in planned(inv, "bench", *words)["script"]
+
+
+def test_what_is_submitted_in_chunks_is_shown_so(inv: Call, slurm: Programs) -> None:
+    argv = planned(inv, *BENCH, "--nodes", "2", "--chunk", "64")["submissions"]
+    assert len(argv) == 1
+    assert {"--nodes=2", "--nodelist=n[1-2]", "--no-kill"} <= set(argv[0])
+    assert argv[0][-5:] == ["--each", "n1", "1", "n2", "1"]
 
 
 def test_forgotten_job_is_asked_for_in_the_database(

@@ -113,7 +113,7 @@ def test_chunk_whose_batch_host_crashes_and_of_which_a_node_was_drained(
     assert nodes(done)["n4"]["reasons"] == ["the node is drained: bad disk"]
     assert nodes(done)["n2"]["jobs"] == nodes(done)["n1"]["jobs"]
     assert done.code == 3
-    assert "is ended" in done.err
+    assert "lost n1 and does not end: it is cancelled" in done.err
     wait_for(lambda: not queue_of(folder.name), "the job to be gone")
 
 

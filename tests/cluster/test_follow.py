@@ -201,7 +201,7 @@ def test_job_whose_first_node_failed_is_ended_once_its_others_are_done(
     steps, said = follow_run(chunk, slurm)
     assert steps[-1] == "3/3: 0 pending, 0 running, 2 done, 1 lost"
     assert slurm.cancelled == ["n1"]
-    assert said == ["n1 failed, and with it what would end job n1: it is ended"]
+    assert said == ["job n1 lost n1 and does not end: it is cancelled"]
 
 
 def test_end_of_a_job_is_remembered_when_slurm_has_forgotten_it(
