@@ -25,6 +25,23 @@ GPU = ("gpu", "--deadline", "100")
 SCENARIO = "/dev/shm/nvml-scenario.json"
 
 
+# What one node computes otherwise than the others: the derivative of a sum.
+WRONG_ON_N2 = """
+import socket
+import torch
+from lab.autograd import check_inputs
+
+@check_inputs((3,))
+def total(x):
+    return x.sum()
+
+def gradient(x):
+    return torch.full_like(x, -1.0 if socket.gethostname() == "n2" else 1.0)
+
+pair = (total, gradient)
+"""
+
+
 def late(seconds: float, count: int = 1) -> dict[str, Any]:
     """A driver that answers late, and then that all is well."""
     return scenarios.healthy(count) | {"calls": {"nvmlInit": {"latency_ms": 1000 * seconds}}}
@@ -88,6 +105,23 @@ def test_sick_gpu_is_named_with_its_node_and_no_other(
     assert {(odd["node"], odd["field"]) for odd in document["odd_ones_out"]} == {
         ("n4", "gpu.vbios_version")
     }
+
+
+def test_node_whose_arithmetic_is_wrong_is_named(
+    gpu: CommandLine, control: Control, tmp_path: Path
+) -> None:
+    (tmp_path / "loss.py").write_text(WRONG_ON_N2)
+    done = gpu(
+        "autograd", "--nodes", "n[1-2]", "--chunk", "2", "--device", "cpu", "--language", "en",
+        "--target", f"{tmp_path}/loss.py:pair", "--json",
+    )  # fmt: skip
+    assert states(done) == {"n1": "ok", "n2": "ok"}, done.err
+    right, wrong = nodes(done).values()
+    assert (right["verdict"], right["checks"], right["findings"]) == ("ok", 1, [])
+    assert wrong["verdict"] == "wrong"
+    (finding,) = wrong["findings"]
+    assert (finding["causes"], finding["elsewhere"]) == (["wrong_sign"], 0)
+    assert done.code == 3
 
 
 def test_chunk_whose_batch_host_crashes_and_of_which_a_node_was_drained(

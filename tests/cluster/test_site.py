@@ -18,11 +18,19 @@ def test_file_that_is_named_gives_the_defaults(tmp_path: Path) -> None:
         site(
             tmp_path / "c.toml",
             '[cluster]\npartition = "main"\nexclusive = true\nparallel = 8\nfloor_percent = 7.5\n'
+            'chunk = 64\nmax_submit = 100\ngpus_per_node = "all"\n'
             'options = ["--qos=debug"]\n[other]\nx = 1\n',
         )
     )
     assert found == Site(
-        partition="main", exclusive=True, parallel=8, floor_percent=7.5, options=["--qos=debug"]
+        partition="main",
+        exclusive=True,
+        parallel=8,
+        floor_percent=7.5,
+        options=["--qos=debug"],
+        chunk=64,
+        max_submit=100,
+        gpus_per_node="all",
     )
 
 
@@ -37,6 +45,9 @@ def test_without_a_file_there_are_no_defaults() -> None:
         ("[cluster]\npartitoin = 'x'", "partitoin"),
         ("[cluster]\nparallel = 'two'", "parallel"),
         ("[cluster]\nparallel = 0", "parallel"),
+        ("[cluster]\nchunk = 0", "chunk"),
+        ("[cluster]\nmax_submit = 'all'", "max_submit"),
+        ("[cluster]\ngpus_per_node = 'some'", "gpus_per_node"),
         ("[cluster]\nfloor_percent = 0", "floor_percent"),
     ],
 )
