@@ -116,7 +116,9 @@ def batch_script(request: BatchRequest) -> str:
             f'if [ "$1" = {EACH} ]; then',
             "  shift",
             '  exec srun --no-kill --kill-on-bad-exit=0 --nodes="$SLURM_JOB_NUM_NODES" \\',
-            f'    --ntasks-per-node=1 --cpu-bind=none sh {folder}/job.sh "$@"',
+            # A site may have tasks killed that go on after the first has ended.
+            "    --wait=0 --ntasks-per-node=1 --cpu-bind=none --mpi=none \\",
+            f'    sh {folder}/job.sh "$@"',
             "fi",
             'while [ "$1" != "$SLURMD_NODENAME" ]; do shift 2; done',
             f'here={folder}/nodes/"$1"/"$2"',

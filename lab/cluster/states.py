@@ -81,7 +81,8 @@ def state_of(seen: Seen) -> tuple[State, list[str]]:
         return "failed", [seen.last_words or "it ended without a result and without a word"]
     if seen.job is not None and seen.job.state in WORKING:
         return "partial", ["it is still running, without a result so far"]
-    return "lost", [f"{_end(seen.job)}, after it began and before it had a result"]
+    words = f": {seen.last_words}" if seen.last_words and not _ended_from_outside(seen.job) else ""
+    return "lost", [f"{_end(seen.job)}, after it began and before it had a result{words}"]
 
 
 def _ended_from_outside(job: Job | None) -> bool:

@@ -46,7 +46,8 @@ def test_script_is_this_one() -> None:
         'if [ "$1" = --each ]; then\n'
         "  shift\n"
         '  exec srun --no-kill --kill-on-bad-exit=0 --nodes="$SLURM_JOB_NUM_NODES" \\\n'
-        '    --ntasks-per-node=1 --cpu-bind=none sh /shared/results/cluster-1/job.sh "$@"\n'
+        "    --wait=0 --ntasks-per-node=1 --cpu-bind=none --mpi=none \\\n"
+        '    sh /shared/results/cluster-1/job.sh "$@"\n'
         "fi\n"
         'while [ "$1" != "$SLURMD_NODENAME" ]; do shift 2; done\n'
         'here=/shared/results/cluster-1/nodes/"$1"/"$2"\n'

@@ -33,7 +33,8 @@ def job(state: str, reason: str = "") -> Job:
         (Seen(begun=True, ended=True, job=job("RUNNING"), last_words="no to"), "failed", "no to"),
         (Seen(begun=True, ended=True, job=job("CANCELLED"), last_words="x"), "lost", "cancelled"),
         # Nothing but a signal keeps a script from its end.
-        (Seen(begun=True, job=job("COMPLETED"), last_words="x"), "lost", "(completed"),
+        (Seen(begun=True, job=job("COMPLETED"), last_words="srun: error: n1: task 0: Killed"),
+         "lost", "had a result: srun: error: n1: task 0: Killed"),
         (Seen(begun=True, gone=True, job=job("COMPLETED")), "lost", "the node failed"),
         (Seen(begun=True, gone=True, job=job("RUNNING")), "lost", "the node failed"),
         (Seen(begun=True, gone=True, job=job("RUNNING"), content=FIGURES), "partial", "the node f"),
