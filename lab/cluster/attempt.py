@@ -105,7 +105,8 @@ class Attempt:
         return reader.content(reports, self._gpus())
 
     def _folders(self) -> dict[str, Path]:
-        return self.parts() or {"": self.folder}
+        one = {"": self.folder}
+        return one if (self.folder / RESULT).exists() else self.parts() or one
 
     def _decode(self, path: Path, record: type[Record]) -> Record:
         try:

@@ -83,7 +83,8 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
     done, entry = attempt.done, attempt.entry
     job = jobs.of(attempt) or (Job(id=entry.job, state=entry.end) if entry.end else None)
     seen = Seen(
-        wanted=attempt.wanted, begun=bool(attempt.begun()), ended=attempt.ended, job=job,
+        wanted=attempt.wanted, begun=done or bool(attempt.begun()), ended=done or attempt.ended,
+        job=job,
         gone=job is not None and job.lacks(attempt.entry.node), whole=done,
         error=attempt.entry.error,
     )  # fmt: skip
@@ -95,7 +96,7 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
     except LabError as damaged:
         error = f"{damaged.what} {damaged.why}"
     return replace(
-        seen, begun=seen.begun or done, content=content, error=error,
+        seen, content=content, error=error,
         last_words="" if done else attempt.last_words(),
     )  # fmt: skip
 
