@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from lab.cluster import follow, look, submit
 from lab.cluster.batch import BEGUN, ENDED, RESULT
 from lab.cluster.follow import Follower
-from lab.cluster.look import Jobs, last_attempts
+from lab.cluster.look import Jobs, last_attempts, look_at_jobs
 from lab.cluster.merge import merge
 from lab.cluster.slurm import Job, SlurmNode
 from lab.errors import LabError
@@ -212,6 +212,8 @@ def test_end_of_a_job_is_remembered_when_slurm_has_forgotten_it(
     slurm = Slurm(*[{"n1": "RUNNING"}] * 8, {"n1": "TIMEOUT"})
     slurm.held = frozenset({"n1", "n3"})
     follow_run(chunk, slurm)
+    slurm.answers = [None]  # it is not asked any more, also on a machine without it
+    assert look_at_jobs(chunk.folder) == Jobs()
     later = {node.name: node.reasons for node in merge(chunk.folder, Jobs()).nodes}
     assert later["n1"] == ["the time of its job was up, after it began and before it had a result"]
     assert later["n2"] == ["the node failed, after it began and before it had a result"]

@@ -115,6 +115,15 @@ def test_cause_is_what_nvml_said_while_it_was_slow(
     assert words in node.reasons[-1]
 
 
+def test_what_holds_all_nodes_back_is_no_cause_for_one(run: Run) -> None:
+    hot = replace(BUSY, throttle_reasons=["sw_thermal_slowdown"])
+    for node in FOUR[:3]:
+        done(run, node, measured(seen=hot), measured(index=1, seen=hot))
+    for purpose in ("first", "recheck"):
+        done(run, "n4", measured(seen=hot), measured(2e-3, index=1, seen=hot), purpose=purpose)
+    assert merge(run.folder, Jobs()).nodes[3].cause == "unexplained"
+
+
 @pytest.mark.parametrize(
     ("finding", "cause"),
     [("ecc_uncorrected", "ecc"), ("remapped_rows", "ecc"), ("pcie_link", "link"),
