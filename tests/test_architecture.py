@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,26 +54,50 @@ ROOMS = {
 }
 
 
-def _loaded_by(code: str) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"],
-        capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    return set(done.stdout.split())
+Loaded = Callable[[str], set[str]]
+
+
+@pytest.fixture(scope="module")
+def loaded_by() -> Iterator[Loaded]:
+    """What is loaded after one module is imported, in a process that has imported nothing else."""
+    words = [sys.executable, "-P", str(ROOT / "tests" / "imports.py")]
+    env = {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
+    ) as process:
+
+        def ask(module: str) -> set[str]:
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(f"{module}\n")
+            process.stdin.flush()
+            found = set(process.stdout.readline().split())
+            assert module in found, f"{module} cannot be imported"
+            return found
+
+        yield ask
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_import_loads_nothing_heavy(module: str) -> None:
-    assert not _loaded_by(f"import {module}") & set(HEAVY)
+def test_import_loads_nothing_heavy(loaded_by: Loaded, module: str) -> None:
+    assert not loaded_by(module) & set(HEAVY)
 
 
-def test_check_for_heavy_imports_can_fail() -> None:
-    assert "numpy" in _loaded_by("import numpy")
+def test_check_for_heavy_imports_can_fail(loaded_by: Loaded) -> None:
+    """And no module answers for the one before it."""
+    assert "numpy" in loaded_by("numpy")
+    assert "numpy" not in loaded_by("lab.errors")
 
 
-def test_tasks_load_without_what_lab_needs() -> None:
+def test_module_that_cannot_be_imported_fails_alone(loaded_by: Loaded) -> None:
+    with pytest.raises(AssertionError, match=r"lab\.no_such cannot be imported"):
+        loaded_by("lab.no_such")
+    assert "lab.no_such" not in loaded_by("lab.errors")
+
+
+def test_tasks_load_without_what_lab_needs(loaded_by: Loaded) -> None:
     """`inv --list` pays for invoke alone, which itself reads its settings with yaml."""
-    assert not _loaded_by("import tasks") & {"msgspec", *HEAVY} - {"yaml"}
+    assert not loaded_by("tasks") & {"msgspec", *HEAVY} - {"yaml"}
 
 
 def _imported_rooms(path: Path) -> set[str]:
