@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -445,22 +447,26 @@ def test_undo_of_a_notebook_that_was_damaged_since_keeps_what_can_be_read(
 
 # --- faults ---------------------------------------------------------------------------------------
 
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from lab.course import formats, source, updating
-source.SOURCES = Path(sys.argv[1])
-formats.lighten()
-left, real = int(sys.argv[3]), os.fsync
-def fsync(descriptor):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(descriptor)
-os.fsync = fsync
-updating.update(Path(sys.argv[2]), "en", print, lambda path: False)
-"""
+KillAt = Callable[[int, Path], int]
+
+
+@contextmanager
+def killed(course: Course, whole: Path) -> Iterator[KillAt]:
+    """Updates a folder in a process that is killed at a step; `whole` is updated to the end."""
+    words = [sys.executable, "-m", "tests.course.killed", str(course.folder), str(whole)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
+    ) as process:
+
+        def kill_at(step: int, folder: Path) -> int:
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(f"{step} {folder}\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield kill_at
 
 
 def test_killed_at_any_step_every_notebook_is_the_old_one_or_the_new_one(
@@ -473,21 +479,20 @@ def test_killed_at_any_step_every_notebook_is_the_old_one_or_the_new_one(
     old, whole = files(student), copy(student, tmp_path / "whole")
     update(whole)
     new = files(whole)
-    for step in range(100):
-        folder = copy(student, tmp_path / f"killed-{step}")
-        words = [sys.executable, "-c", _KILLED, str(course.folder), str(folder), str(step)]
-        done = subprocess.run(
-            words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
-        )
-        now = files(folder)
-        for name in old:
-            assert now[name] in (old[name], new[name]), (step, name)
-        if done.returncode != -signal.SIGKILL:
-            assert done.returncode == 0, done.stderr
-            break
-        update(folder)
-        assert files(folder) == new
+    with killed(course, copy(student, tmp_path / "another")) as kill_at:
+        for step in range(100):
+            folder = copy(student, tmp_path / f"killed-{step}")
+            code = kill_at(step, folder)
+            now = files(folder)
+            for name in old:
+                assert now[name] in (old[name], new[name]), (step, name)
+            if code != -signal.SIGKILL:
+                assert code == 0
+                break
+            update(folder)
+            assert files(folder) == new
     assert step > 8
+    assert now == new
 
 
 @pytest.mark.root
