@@ -183,18 +183,21 @@ def _refuse_clash(
 
 def _run_on_nodes(
     kind: "Kind", on_nodes: dict[str, Any], work: "Callable[[], Work]", *, json: bool, output: str,
-    dry_run: bool,
+    dry_run: bool, report: Path | None = None, **afterwards: Any,
 ) -> None:  # fmt: skip
-    """Run a task on the nodes of a cluster, or go on with a run, and end."""
+    """Run a task on the nodes of a cluster, or go on with a run, and end; `afterwards` as Asked has
+    it."""
+    from dataclasses import replace
+
     from lab import cluster_command
     from lab.bench_command import Tell
     from lab.on_nodes import parse_asked
 
     tell = Tell(
         publish=lambda record, text: _publish(record, text, json=json, output=output, compact=True),
-        say=say, output=_path(output),
+        say=say, report=report, output=_path(output),
     )  # fmt: skip
-    asked = parse_asked(kind, on_nodes, _words_from(kind), os.environ)
+    asked = replace(parse_asked(kind, on_nodes, _words_from(kind), os.environ), **afterwards)
     _end(cluster_command.run(work, asked, tell, dry_run=dry_run))
 
 
@@ -482,7 +485,8 @@ def doctor(
         "force": "compare also across devices and modes",
         "selftest": "try whether this machine can tell a 5 % difference from none; 3 if not",
         "show": "show an earlier run from its file; measure nothing",
-        "report": "write one page of HTML with plots to this file",
+        "report": "write one page of HTML with plots to this file; of --nodes, one with all nodes",
+        "reference": "an earlier run of --nodes, by name or file: 3 where a node became slower",
         "engine": _ENGINE,
         "device": _DEVICE,
         "image": _IMAGE,
@@ -511,6 +515,7 @@ def bench(
     selftest: bool = False,
     show: str | None = None,
     report: str | None = None,
+    reference: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     image: str = "",
@@ -537,6 +542,7 @@ def bench(
         "quick": quick, "full": full, "only": only, "size": size, "dtype": dtype, "budget": budget,
         "precision": precision, "threads": threads, "seed": seed, "compare": compare is not None,
         "report": report is not None, "force": force, "dry-run": dry_run,
+        "reference": reference is not None,
     }  # fmt: skip
     ways = {"cases": cases, "selftest": selftest, "show": show is not None}
     _refuse_clash("bench", on_nodes, ways, asked)
@@ -552,8 +558,9 @@ def bench(
         from lab.cluster_work import bench_work
 
         _run_on_nodes(
-            "bench", on_nodes, partial(bench_work, order), json=json, output=output, dry_run=dry_run
-        )
+            "bench", on_nodes, partial(bench_work, order), json=json, output=output,
+            dry_run=dry_run, report=tell.report, reference=reference, where=wish,
+        )  # fmt: skip
     elif cases:
         tell.publish(*bench_command.case_list())
     elif dry_run:

@@ -153,7 +153,7 @@ def measure(order: Order, compare_with: Path | None, tell: Tell, *, force: bool)
     if trouble is not None:  # the figures have been shown: standard output is theirs alone
         tell.say(str(trouble))
         return trouble.exit_code
-    tell.say(f"kept in {_short(outcome.path)}")
+    tell.say(f"kept in {short_path(outcome.path)}")
     _page(outcome.report, order.where, tell)
     return _code(outcome.report)
 
@@ -175,7 +175,7 @@ def selftest(order: Order, tell: Tell) -> int:
         progress.begin(round(order.seconds))
         result, path = bench.selftest()
     tell.publish(result, selftest_text(result, sys.stdout))
-    tell.say(f"kept in {_short(path)}")
+    tell.say(f"kept in {short_path(path)}")
     return 0 if result.green else _FAILED
 
 
@@ -204,7 +204,7 @@ def _code(report: BenchReport) -> int:
 def _page(report: BenchReport, where: Wish, tell: Tell) -> None:
     if tell.report is not None:
         save(make_page(report, where, tell.say), tell.report)
-        tell.say(f"the page is {_short(tell.report)}")
+        tell.say(f"the page is {short_path(tell.report)}")
 
 
 def check_folders(tell: Tell) -> None:
@@ -222,7 +222,7 @@ def check_folders(tell: Tell) -> None:
             )
 
 
-def _short(path: Path) -> str:
+def short_path(path: Path) -> str:
     """A path from here where that is shorter."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

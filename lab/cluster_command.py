@@ -12,6 +12,7 @@ from lab.cluster.folder import RunFolder, make_folder, new_name, open_folder
 from lab.cluster.follow import Follower
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
 from lab.cluster.merge import merge, suspects
+from lab.cluster.reference import compare_with, read_reference
 from lab.cluster.slurm import read_nodes
 from lab.cluster.states import phase_of
 from lab.cluster.submit import submit_wanted
@@ -43,6 +44,9 @@ def run(work: Callable[[], Work], asked: Asked, tell: Tell, *, dry_run: bool) ->
         LabError: it could not be done.
     """
     check_folders(tell)
+    _refuse_too_early(asked, tell, dry_run=dry_run)
+    if asked.reference is not None:
+        read_reference(asked.reference)  # a misspelt name shows before hours are spent
     if dry_run:
         planned = plan(work(), asked)
         tell.publish(planned, plan_text(planned))
@@ -56,6 +60,20 @@ def run(work: Callable[[], Work], asked: Asked, tell: Tell, *, dry_run: bool) ->
     folder = _begin(new, asked, chosen, tell)
     folder.want(chosen.to_submit, "first")
     return _submit_and_go_on(folder, asked, tell)
+
+
+def _refuse_too_early(asked: Asked, tell: Tell, *, dry_run: bool) -> None:
+    """What is made of figures needs some: a command that does not wait for them has none."""
+    for option, given in (
+        ("--report", tell.report is not None), ("--reference", asked.reference is not None)
+    ):  # fmt: skip
+        if given and asked.collect is None and (dry_run or not asked.wait):
+            other = "--dry-run" if dry_run else "--no-wait"
+            raise LabError(
+                f"{other} and {option} exclude each other.",
+                why=f"{other} ends before there is a figure",
+                next_step=f"pass it later: ./inv bench --collect RUN {option} …",
+            )
 
 
 def _begin(work: Work, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
@@ -113,7 +131,7 @@ def _retry(folder: RunFolder, asked: Asked, tell: Tell) -> int:
 def _go_on(folder: RunFolder, asked: Asked, tell: Tell) -> int:
     """Wait for a run unless told not to, and show what came of it."""
     if not asked.wait:
-        return _show(folder, merge(folder, _ask(folder)), tell)
+        return _show(folder, merge(folder, _ask(folder)), asked, tell)
     with _leaving(folder), Progress() as progress:
         progress.begin(len(folder.submitted.nodes))
         follower = Follower(run=folder, step=progress.step, say=progress.message)
@@ -122,7 +140,7 @@ def _go_on(folder: RunFolder, asked: Asked, tell: Tell) -> int:
         if suspects(report) and _run_again(folder, suspects(report), progress):
             follower.wait()
             report = merge(folder, _ask(folder))
-    return _show(folder, report, tell)
+    return _show(folder, report, asked, tell)
 
 
 def _run_again(folder: RunFolder, slow: Sequence[str], progress: Progress) -> bool:
@@ -167,10 +185,13 @@ def _leaving(folder: RunFolder) -> Iterator[None]:
         ) from error
 
 
-def _show(folder: RunFolder, report: ClusterReport, tell: Tell) -> int:
+def _show(folder: RunFolder, report: ClusterReport, asked: Asked, tell: Tell) -> int:
     path = folder.path / "cluster.json"
+    if asked.reference is not None:
+        report = compare_with(report, read_reference(asked.reference))
     save(to_json(report), path)
     tell.publish(report, cluster_text(report, sys.stdout))
     tell.say(f"kept in {path}")
     well = all(node.state == "ok" and node.verdict in _WELL for node in report.nodes)
-    return 0 if well else _FAILED
+    slower = report.reference is not None and report.reference.slower
+    return 0 if well and not slower else _FAILED

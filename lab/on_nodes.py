@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from lab.cluster.site import Site, read_site
 from lab.errors import LabError
+from lab.launch import Wish
 from lab.records.cluster import Kind, Limits
 from lab.units import parse_whole_number
 
@@ -22,6 +23,10 @@ _OTHERWISE = {
     "show": {"compare", "report", "force"},
     "selftest": {"budget", "threads", "seed", "precision"},
 }
+# What can be made of what the nodes left.
+_AFTERWARDS: dict[Kind, set[str]] = {
+    "bench": {"reference"}, "gpu": set(), "autograd": set()
+}  # fmt: skip
 _WAYS = ("nodes", "collect", "retry")
 _LIMITS = {"parallel", "chunk", "max-submit"}
 _PLACING = {"partition", "account", "time", "constraint", "exclusive", "gpus-per-node"} | _LIMITS
@@ -39,6 +44,8 @@ class Asked:
         limits_typed: whether any of them is not the site's.
         wait: stay until it has ended.
         argv: the command line, for the record.
+        reference: an earlier run to compare with, by name, folder or file.
+        where: what draws the pages of a report.
     """
 
     kind: Kind
@@ -49,6 +56,8 @@ class Asked:
     limits_typed: bool = False
     wait: bool = True
     argv: tuple[str, ...] = ()
+    reference: str | None = None
+    where: Wish = field(default_factory=Wish)
 
     @property
     def any(self) -> bool:
@@ -79,6 +88,8 @@ def refuse_clash(
     ways = {**ways, **{way: words[way] is not None for way in _WAYS}}
     placing = {name.replace("_", "-"): on for name, on in words.items() if name not in _WAYS}
     given = [name for name, on in ways.items() if on]
+    if asked.get("reference") and not given:
+        _refuse_placing(kind, {"reference": True})
     if given and given[0] not in _WAYS:  # what would be run can be shown of anything
         asked = {**asked, "dry-run": False}
     others = [name for name, on in {**asked, **placing}.items() if on]
@@ -93,10 +104,11 @@ def refuse_clash(
 
 def _uses(kind: Kind, way: str) -> Set[str]:
     """What a way of a task can use of the other options."""
+    after = _AFTERWARDS[kind]
     of_nodes = {
-        "nodes": _ON_EACH[kind] | _PLACING | {"no-wait", "dry-run"},
-        "collect": {"no-wait"},
-        "retry": {"no-wait"} | _LIMITS,
+        "nodes": _ON_EACH[kind] | _PLACING | after | {"no-wait", "dry-run"},
+        "collect": after | {"no-wait"},
+        "retry": after | {"no-wait"} | _LIMITS,
     }
     return of_nodes.get(way) or _OTHERWISE.get(way, set())
 

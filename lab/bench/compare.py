@@ -4,11 +4,10 @@ import json
 import math
 from collections.abc import Sequence
 from statistics import median
-from typing import Literal
 
 from lab.bench.statistics import Interval, paired_ratio_interval, ratio_interval
 from lab.errors import LabError
-from lab.records.bench import BenchReport, CaseResult, Comparison, Environment
+from lab.records.bench import BenchReport, CaseResult, Change, Comparison, Environment
 
 # A smaller difference is none, on the quietest machine: of layout, of a kernel's version, of the
 # weather.
@@ -153,23 +152,23 @@ def _inconclusive(case: CaseResult, threshold: float, reason: str) -> Comparison
     )  # fmt: skip
 
 
-def _decided(case: CaseResult, interval: Interval, threshold: float) -> Comparison:
+def decide(interval: Interval, threshold: float) -> tuple[Change, str | None]:
     """A difference is one when the interval leaves no room for none, and it is above the
-    threshold."""
+    threshold; the reason is why that cannot be told."""
     above, below = 1 + threshold, 1 / (1 + threshold)
-    verdict: Literal["FASTER", "SLOWER", "SAME", "INCONCLUSIVE"]
-    reason = None
     if interval.low > 1 and interval.center > above:
-        verdict = "SLOWER"
-    elif interval.high < 1 and interval.center < below:
-        verdict = "FASTER"
-    elif below <= interval.low and interval.high <= above:
-        verdict = "SAME"
-    else:
-        verdict = "INCONCLUSIVE"
-        reason = (
-            f"the interval holds both none and a difference of more than {100 * threshold:.1f} %"
-        )
+        return "SLOWER", None
+    if interval.high < 1 and interval.center < below:
+        return "FASTER", None
+    if below <= interval.low and interval.high <= above:
+        return "SAME", None
+    return "INCONCLUSIVE", (
+        f"the interval holds both none and a difference of more than {100 * threshold:.1f} %"
+    )
+
+
+def _decided(case: CaseResult, interval: Interval, threshold: float) -> Comparison:
+    verdict, reason = decide(interval, threshold)
     return Comparison(
         name=case.name, params=case.params, verdict=verdict, ratio=interval.center,
         ci95=(interval.low, interval.high), threshold_percent=100 * threshold, reason=reason,

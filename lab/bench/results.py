@@ -13,6 +13,8 @@ from lab.paths import results
 from lab.records.bench import BenchReport, SelfTest
 from lab.records.save import save, to_json
 
+# A longer sample was never waited for.
+_MOST_S = 1e9
 _FLOOR = "repeatability-floor.json"
 
 
@@ -78,7 +80,7 @@ def load(path: Path) -> BenchReport:
         LabError: there is none in this file.
     """
     try:
-        return _whole(msgspec.json.decode(path.read_bytes(), type=BenchReport))
+        return whole_report(path.read_bytes())
     except OSError as error:
         raise LabError(
             f"The run {path} cannot be read.",
@@ -93,13 +95,20 @@ def load(path: Path) -> BenchReport:
         ) from error
 
 
-def _whole(report: BenchReport) -> BenchReport:
-    """A run whose samples belong together; a file that was changed by hand may not."""
+def whole_report(document: bytes) -> BenchReport:
+    """A run from its JSON, whose samples belong together; a file that was changed may not be one.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+        UnicodeDecodeError: its text is none.
+    """
+    report = msgspec.json.decode(document, type=BenchReport)
     for case in report.cases:
         count = len(case.samples_s)
         if any(len(each) != count for each in (case.clean, case.process, case.round)):
             raise msgspec.ValidationError(f"the samples of {case.name} lack a part")
-        if count and (case.calls_per_sample < 1 or min(case.samples_s) <= 0):
+        durations = not count or 0 < min(case.samples_s) <= max(case.samples_s) < _MOST_S
+        if count and (case.calls_per_sample < 1 or not durations):
             raise msgspec.ValidationError(f"the samples of {case.name} cannot be durations")
     return report
 

@@ -141,15 +141,30 @@ def ratio_interval(new: Sequence[float], old: Sequence[float]) -> Interval:
     Source: Welch, The generalization of Student's problem, Biometrika 34 (1947).
     """
     logs = [[math.log(value) for value in side] for side in (new, old)]
-    shares = [stdev(side) ** 2 / len(side) for side in logs]
     center = fmean(logs[0]) - fmean(logs[1])
+    return welch_interval(
+        math.exp(center), [(stdev(side) / math.sqrt(len(side)), len(side)) for side in logs]
+    )
+
+
+def welch_interval(ratio: float, errors: Sequence[tuple[float, int]]) -> Interval:
+    """The interval of a ratio, from how well its two sides are known.
+
+    Args:
+        ratio: the estimate.
+        errors: for each side the standard error of its logarithm, and from how many estimates that
+            is, at least two.
+
+    Source: as `ratio_interval`.
+    """
+    shares = [error**2 for error, _ in errors]
     total = sum(shares)
     if total == 0:
-        return _around(center, 0.0)
+        return _around(math.log(ratio), 0.0)
     freedom = total**2 / sum(
-        share**2 / (len(side) - 1) for share, side in zip(shares, logs, strict=True)
+        share**2 / (count - 1) for share, (_, count) in zip(shares, errors, strict=True)
     )
-    return _around(center, t_quantile((1 + CONFIDENCE) / 2, freedom) * math.sqrt(total))
+    return _around(math.log(ratio), t_quantile((1 + CONFIDENCE) / 2, freedom) * math.sqrt(total))
 
 
 def paired_ratio_interval(new: Sequence[float], old: Sequence[float]) -> Interval:

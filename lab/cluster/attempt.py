@@ -4,10 +4,12 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
+from msgspec.json import decode
 
 from lab.cluster.batch import BEGUN, ENDED, GPUS, JOB_LOG, LOG, PART, RESULT
 from lab.cluster.contents import READERS, Content
@@ -99,7 +101,7 @@ class Attempt:
             return None
         reader = READERS[self.kind]
         reports = {
-            device: self._decode(path, reader.record) if path is not None else None
+            device: self._decode(path, reader.read) if path is not None else None
             for device, path in files.items()
         }
         return reader.content(reports, self._gpus())
@@ -108,9 +110,9 @@ class Attempt:
         one = {"": self.folder}
         return one if (self.folder / RESULT).exists() else self.parts() or one
 
-    def _decode(self, path: Path, record: type[Record]) -> Record:
+    def _decode(self, path: Path, read: Callable[[bytes], Record]) -> Record:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=record)
+            return read(path.read_bytes())
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LabError(
                 f"The file {path} cannot be read.",
@@ -122,7 +124,7 @@ class Attempt:
         """What NVML said of its GPUs after the speed tests; it helps to say why one is slow."""
         path = self.folder / GPUS
         try:
-            return self._decode(path, GpuReport) if path.exists() else None
+            return self._decode(path, partial(decode, type=GpuReport)) if path.exists() else None
         except LabError:
             return None
 

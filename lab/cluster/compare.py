@@ -8,9 +8,11 @@ from statistics import median
 from lab.cluster.causes import likely_cause
 from lab.cluster.figures import Figure, Figures, Key
 from lab.cluster.gather import Gathered, Judged
-from lab.cluster.judge import LEAST_NODES, Standing, Usual, scale_of, standings
-from lab.cluster.odd import facts_of, odd_ones_out
+from lab.cluster.judge import LEAST_NODES, Standing, Usual, scale_of, standings, times_of
+from lab.cluster.odd import facts_of, odd_ones_out, setups
 from lab.records.cluster import Cause, Node, NodeCase, Spread, State, Verdict
+
+_MOST_CASES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ def judge_speed(nodes: Sequence[Node], gathered: Mapping[str, Gathered], floor: 
     figures: dict[str, Figures] = {
         node: own.content.data for node, own in gathered.items() if own.content is not None
     }
-    usual = Usual(figures)
+    usual = Usual(times_of(figures))
     standing = {
         node: standings(node, own, _recheck(gathered[node]), usual, floor)
         for node, own in figures.items()
@@ -47,7 +49,7 @@ def judge_speed(nodes: Sequence[Node], gathered: Mapping[str, Gathered], floor: 
     facts = {node: facts_of(own) for node, own in figures.items()}
     return Judged(
         nodes=[_node(node, ground) for node in nodes], cases=_spreads(figures),
-        odd_ones_out=odd_ones_out(facts),
+        odd_ones_out=odd_ones_out(facts), setups=setups(facts),
     )  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def _complete(node: Node, ground: _Ground) -> tuple[State, list[str]]:
     if node.state != "ok" or own is None:
         return node.state, []
     lacking = [why for key, whys in own.lacking.items() if key in ground.measured for why in whys]
-    return ("partial" if lacking else "ok"), lacking
+    return ("partial" if lacking else "ok"), _few(lacking)
 
 
 def _verdict(name: str, ground: _Ground) -> tuple[Verdict, Cause | None, list[str]]:
@@ -89,7 +91,7 @@ def _verdict(name: str, ground: _Ground) -> tuple[Verdict, Cause | None, list[st
     slow = [key for key, where in standing.items() if where.slow]
     if not slow:
         return "ok", None, []
-    seen = [_slowness(figures, key, standing[key]) for key in slow]
+    seen = _slownesses(figures, slow, standing)
     if own.recheck is None and not own.rechecked:
         return "suspect", None, [*seen, "it was not run again yet"]
     if own.rechecked:
@@ -100,6 +102,20 @@ def _verdict(name: str, ground: _Ground) -> tuple[Verdict, Cause | None, list[st
     ]  # fmt: skip
     cause, words = likely_cause(figures, others, slow)
     return "straggler", cause, [*seen, words]
+
+
+def _slownesses(
+    figures: Figures, slow: list[Key], standing: Mapping[Key, Standing]
+) -> list[str]:  # fmt: skip
+    """The slow cases of a node in words, the slowest first."""
+    worst = sorted(slow, key=lambda key: -standing[key].ratio)
+    return _few([_slowness(figures, key, standing[key]) for key in worst])
+
+
+def _few(words: list[str]) -> list[str]:
+    """The first lines of what is said case by case; all of it is in the node's cases."""
+    more = len(words) - _MOST_CASES
+    return [*words[:_MOST_CASES], *([f"and {more} more cases"] if more > 0 else [])]
 
 
 def _slowness(figures: Figures, key: Key, where: Standing) -> str:
@@ -121,10 +137,13 @@ def _cases(name: str, ground: _Ground) -> list[NodeCase]:
     for key, figure in figures.cases.items():
         again = recheck.cases.get(key) if recheck is not None else None
         where = ground.standing[name].get(key)
+        counts = _counting(figure, again)
         cases.append(
             NodeCase(
                 name=figure.case.name, params=figure.case.params, device=figure.case.device,
                 time_s=figure.time_s, recheck_time_s=again.time_s if again else None,
+                error_percent=None if counts.error is None else 100 * counts.error,
+                estimates=counts.estimates,
                 median_s=figure.case.median_s, case_verdict=figure.case.verdict,
                 clean_percent=None if figure.clean_share is None else 100 * figure.clean_share,
                 ratio=where.ratio if where else None, score=where.score if where else None,
@@ -132,6 +151,13 @@ def _cases(name: str, ground: _Ground) -> list[NodeCase]:
             )
         )  # fmt: skip
     return cases
+
+
+def _counting(first: Figure, again: Figure | None) -> Figure:
+    """Of two runs of a case the one that counts: the faster."""
+    if again is None or again.time_s is None:
+        return first
+    return again if first.time_s is None or again.time_s < first.time_s else first
 
 
 def _spreads(figures: Mapping[str, Figures]) -> list[Spread]:

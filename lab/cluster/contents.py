@@ -3,10 +3,13 @@ memory."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
+from msgspec.json import decode
 
+from lab.bench.results import whole_report
 from lab.cluster.figures import figures_of, has_figures, worst_of
 from lab.records.autograd import AutogradReport
 from lab.records.bench import BenchReport
@@ -36,12 +39,12 @@ class Reader:
     """How one kind of result is read.
 
     Args:
-        record: the type of `result.json`.
+        read: makes a record of the bytes of `result.json`; raises what msgspec does.
         kept: names of the files that there are before it is whole; empty: none.
         content: what counts of it.
     """
 
-    record: type[Struct]
+    read: Callable[[bytes], Struct]
     kept: str
     content: Callable[[Mapping[str, Any], GpuReport | None], Content]
     """Of its results, by device where a node has several GPUs, else of the one that there is; and
@@ -77,7 +80,7 @@ def _of_autograd(reports: Mapping[str, AutogradReport], _: GpuReport | None) -> 
 
 
 READERS: Mapping[Kind, Reader] = {
-    "bench": Reader(record=BenchReport, kept="bench-*.json", content=_of_bench),
-    "gpu": Reader(record=GpuReport, kept="", content=_of_gpu),
-    "autograd": Reader(record=AutogradReport, kept="", content=_of_autograd),
+    "bench": Reader(read=whole_report, kept="bench-*.json", content=_of_bench),
+    "gpu": Reader(read=partial(decode, type=GpuReport), kept="", content=_of_gpu),
+    "autograd": Reader(read=partial(decode, type=AutogradReport), kept="", content=_of_autograd),
 }

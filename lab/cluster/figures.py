@@ -3,25 +3,54 @@ set-up."""
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from statistics import fmean, median
+from functools import lru_cache
+from itertools import chain, compress, count, pairwise
+from math import log, pi, sqrt
+from operator import ne
+from statistics import median
+from sys import intern
 
-from lab.records.bench import BenchReport, CaseResult, Environment, GpuFacts, Telemetry
+from msgspec.structs import replace
+
+from lab.records.bench import (
+    BenchReport,
+    CaseResult,
+    Environment,
+    GpuFacts,
+    Param,
+    Telemetry,
+    Verdict,
+)  # fmt: skip
 from lab.records.gpu import GpuReport
 
 Key = tuple[str, str, str]
 _PREEMPTING = ("preempted", "stolen")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """What a case is, and what its node says of it."""
+
+    name: str
+    params: dict[str, Param]
+    device: str
+    median_s: float | None
+    clock_hz: float | None
+    verdict: Verdict
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
     """One case on one node, on the slowest of its GPUs; the samples stay in the node's file.
 
     Args:
-        case: without its samples.
+        case: what it is.
         time_s: seconds for one call, of all samples.
+        error: standard error of its logarithm; None of a single round.
+        estimates: the rounds or processes that the error is from.
         clean_share: samples that nothing disturbed.
         throttled_share: samples in which a limit held the process back.
         preempted_share: samples in which others had the processor.
@@ -30,9 +59,11 @@ class Figure:
         findings: of its GPU, by name: what is wrong with it, in words.
     """
 
-    case: CaseResult
+    case: Case
     time_s: float | None
     clean_share: float | None
+    error: float | None = None
+    estimates: int = 0
     throttled_share: float = 0.0
     preempted_share: float = 0.0
     seen: Telemetry | None = None
@@ -61,10 +92,14 @@ class Figures:
 
 def figures_of(report: BenchReport) -> Figures:
     """Reduce a run to its figures, so that those of many nodes fit into memory."""
-    return Figures(
-        environment=report.environment,
-        cases={key_of(case): _figure(case) for case in report.cases},
-    )
+    # Peaks belong to the node's own figures, and would take half of the memory here.
+    bare = replace(report.environment, peaks=[])
+    return Figures(environment=bare, cases={key_of(case): figure_of(case) for case in report.cases})
+
+
+def has_figures(figures: Figures | None) -> bool:
+    """Whether there is a single figure."""
+    return figures is not None and any(f.time_s is not None for f in figures.cases.values())
 
 
 def worst_of(nodes: Mapping[str, Figures], read: GpuReport | None) -> Figures:
@@ -97,9 +132,7 @@ def worst_of(nodes: Mapping[str, Figures], read: GpuReport | None) -> Figures:
 
 
 def _on(figure: Figure, device: str, gpu: GpuFacts | None, findings: Mapping[str, str]) -> Figure:
-    from msgspec.structs import replace
-
-    case = replace(figure.case, device=device) if device else figure.case
+    case = dataclasses.replace(figure.case, device=intern(device)) if device else figure.case
     return dataclasses.replace(figure, case=case, facts=gpu, findings=findings)
 
 
@@ -110,30 +143,34 @@ def _findings(gpu: GpuFacts | None, read: GpuReport | None) -> dict[str, str]:
     return {found.name: found.seen for found in reasons}
 
 
-def has_figures(figures: Figures | None) -> bool:
-    """Whether there is a single figure."""
-    return figures is not None and any(f.time_s is not None for f in figures.cases.values())
-
-
 def key_of(case: CaseResult) -> Key:
     """What makes a case the same on two nodes; `cuda:0` and `cuda:1` are one device."""
-    return case.name, json.dumps(case.params, sort_keys=True), case.device.partition(":")[0]
+    return _key(case.name, tuple(case.params.items()), case.device.partition(":")[0])
 
 
-def _figure(case: CaseResult) -> Figure:
-    from msgspec.structs import replace
+@lru_cache(maxsize=4096)
+def _key(name: str, params: tuple[tuple[str, Param], ...], device: str) -> Key:
+    """Made once for all nodes: their keys share their memory."""
+    return name, json.dumps(dict(params), sort_keys=True), device
 
-    count = len(case.samples_s)
-    bare = replace(
-        case, samples_s=[], clean=[], process=[], round=[], at_s=[], wall_s=[], launched_s=[],
-        telemetry=[], notes=[],
+
+def figure_of(case: CaseResult) -> Figure:
+    """Reduce a case; its samples belong together, as `whole_report` checks."""
+    samples = len(case.samples_s)
+    bare = Case(
+        name=intern(case.name), params=_params(tuple(case.params.items())),
+        device=intern(case.device), median_s=case.median_s, clock_hz=case.clock_hz,
+        verdict=case.verdict, reason=case.reason,
     )  # fmt: skip
-    if not count or case.calls_per_sample < 1:
+    if not samples or case.calls_per_sample < 1:
         return Figure(case=bare, time_s=None, clean_share=None)
+    means = _round_means(case)
+    error, estimates = _error_of(means)
     return Figure(
-        case=bare, time_s=sustained_time(case), clean_share=sum(case.clean) / count,
-        throttled_share=case.disturbances.get("throttled", 0) / count,
-        preempted_share=sum(case.disturbances.get(why, 0) for why in _PREEMPTING) / count,
+        case=bare, time_s=_sustained(means) / case.calls_per_sample, error=error,
+        estimates=estimates, clean_share=sum(case.clean) / samples,
+        throttled_share=case.disturbances.get("throttled", 0) / samples,
+        preempted_share=sum(case.disturbances.get(why, 0) for why in _PREEMPTING) / samples,
         seen=_together(case.telemetry),
     )  # fmt: skip
 
@@ -161,18 +198,50 @@ def _middle(values: Iterable[float | None]) -> float | None:
     return median(known) if known else None
 
 
-def sustained_time(case: CaseResult) -> float:
-    """Seconds for one call as the node keeps it up: the median over the rounds of their means.
+@lru_cache(maxsize=4096)
+def _params(items: tuple[tuple[str, Param], ...]) -> dict[str, Param]:
+    return dict(items)
+
+
+def _sustained(processes: list[list[float]]) -> float:
+    """Seconds of a sample as the node keeps it up: the median over the rounds of their means.
 
     `inv bench` leaves disturbed samples out, to say what the device can do. A node whose processor
     is taken away four fifths of the time looks as fast as any by that figure, and slows down
     whatever waits for it: between nodes all samples count. A mean has the pauses in it; the median
     of the means keeps a single one from deciding.
     """
-    means, begin = [], 0
-    # The samples of a round are side by side.
-    for _, same in groupby(zip(case.process, case.round, strict=True)):
-        end = begin + len(list(same))
-        means.append(fmean(case.samples_s[begin:end]))
-        begin = end
-    return median(means) / case.calls_per_sample
+    return median(chain.from_iterable(processes))
+
+
+def _round_means(case: CaseResult) -> list[list[float]]:
+    """The mean sample of each round, in seconds, for each process; what belongs together is side by
+    side."""
+    found = []
+    for begin, end in _runs(case.process):
+        samples = case.samples_s[begin:end]
+        rounds = _runs(case.round[begin:end])
+        found.append([sum(samples[a:b]) / (b - a) for a, b in rounds])
+    return found
+
+
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Where each row of equal numbers begins and ends."""
+    return pairwise([0, *compress(count(1), map(ne, numbers, numbers[1:])), len(numbers)])
+
+
+def _error_of(processes: list[list[float]]) -> tuple[float | None, int]:
+    """The standard error of a sustained time's logarithm, and from how many estimates it is.
+
+    Between processes where there are several, since those differ more than the rounds of one.
+
+    Source: for the rounds as `lab.bench.statistics.round_interval`, a median's is sqrt(pi / 2)
+    times a mean's.
+    """
+    several = len(processes) > 1
+    logs = [log(v) for v in (map(median, processes) if several else processes[0])]
+    if len(logs) < 2:
+        return None, len(logs)
+    middle = sum(logs) / len(logs)
+    variance = sum((value - middle) ** 2 for value in logs) / (len(logs) - 1)
+    return (1.0 if several else sqrt(pi / 2)) * sqrt(variance / len(logs)), len(logs)

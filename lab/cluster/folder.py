@@ -107,7 +107,14 @@ class RunFolder:
 
     def submission(self, group: Sequence[Entry], after: str) -> list[str]:
         """The command line that submits attempts in one job."""
-        script = (self.path / "job.sh").read_text(encoding="utf-8")
+        try:
+            script = (self.path / "job.sh").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise LabError(
+                f"The script of the run's jobs cannot be read: {self.path / 'job.sh'}",
+                why=str(error),
+                next_step=f"measure anew: ./inv {self.kind} --nodes …",
+            ) from error
         return submission(
             script, self.path, name=self.name, group=group[0].group,
             nodes={entry.node: entry.attempt for entry in group}, after=after,

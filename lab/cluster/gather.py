@@ -1,13 +1,13 @@
 """Gathers what the nodes of a run left, each with its state; nothing is compared yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.cluster.attempt import Attempt, main_attempt, recheck_of
 from lab.cluster.contents import Content
 from lab.cluster.folder import RunFolder
 from lab.cluster.look import Jobs, look_at
 from lab.cluster.states import phase_of, state_of
-from lab.records.cluster import Node, OddOneOut, Spread, State
+from lab.records.cluster import Node, OddOneOut, Setup, Spread, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class Judged:
     nodes: list[Node]
     cases: list[Spread]
     odd_ones_out: list[OddOneOut]
+    setups: list[Setup] = field(default_factory=list)
 
 
 def gather(node: str, run: RunFolder, attempts: list[Attempt], jobs: Jobs) -> Gathered:

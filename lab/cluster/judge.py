@@ -61,20 +61,25 @@ def scale_of(times_s: Sequence[float]) -> Scale:
     return Scale(nodes=len(logs), median_s=math.exp(middle), deviation=deviation)
 
 
+def times_of(nodes: Mapping[str, Figures]) -> dict[Key, dict[str, float]]:
+    """The times of nodes, in seconds, by case and node."""
+    times: dict[Key, dict[str, float]] = {}
+    for node, figures in nodes.items():
+        for key, figure in figures.cases.items():
+            if figure.time_s is not None:
+                times.setdefault(key, {})[node] = figure.time_s
+    return times
+
+
 class Usual:
     """What is usual among the nodes of a run, case by case, where enough of them have figures."""
 
-    def __init__(self, nodes: Mapping[str, Figures]) -> None:
-        """Take up their times.
+    def __init__(self, times: Mapping[Key, Mapping[str, float]]) -> None:
+        """Take up their times, or what else is compared.
 
         Args:
-            nodes: their figures, by name.
+            times: above 0, by case and node; only how they differ from each other counts.
         """
-        times: dict[Key, dict[str, float]] = {}
-        for node, figures in nodes.items():
-            for key, figure in figures.cases.items():
-                if figure.time_s is not None:
-                    times.setdefault(key, {})[node] = figure.time_s
         self._times = {key: found for key, found in times.items() if len(found) >= LEAST_NODES}
         self._scales = {
             key: scale_of(list(found.values()))

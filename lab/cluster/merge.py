@@ -41,6 +41,7 @@ def merge(run: RunFolder, jobs: Jobs) -> ClusterReport:
         complete=not {"pending", "running"} & set(phases),
         floor_percent=run.submitted.floor_percent,
         nodes=judged.nodes, cases=judged.cases, odd_ones_out=judged.odd_ones_out,
+        setups=judged.setups,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from lab.cluster.figures import Figures
 from lab.cluster.judge import LEAST_NODES
-from lab.records.cluster import OddOneOut
+from lab.records.cluster import OddOneOut, Setup
 from lab.records.gpu import GpuReport
 
 _PLAIN = (
@@ -51,6 +51,17 @@ def odd_ones_out(facts: Mapping[str, Mapping[str, str]]) -> list[OddOneOut]:
                 if value != usual
             ]
     return sorted(found, key=lambda odd: (odd.node, odd.field))
+
+
+def setups(facts: Mapping[str, Mapping[str, str]]) -> list[Setup]:
+    """The ways in which nodes are set up, the most usual first; `facts` as in `odd_ones_out`."""
+    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for node, own in facts.items():
+        found.setdefault(tuple(own.items()), []).append(node)
+    return [
+        Setup(nodes=nodes, facts=dict(own))
+        for own, nodes in sorted(found.items(), key=lambda item: -len(item[1]))
+    ]
 
 
 def facts_of(figures: Figures) -> dict[str, str]:

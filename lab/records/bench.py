@@ -6,6 +6,7 @@ from msgspec import Struct
 
 Param = str | int | float | bool
 Verdict = Literal["ok", "not_converged", "not_steady", "contaminated", "not_run"]
+Change = Literal["FASTER", "SLOWER", "SAME", "INCONCLUSIVE"]
 
 
 class Peak(Struct, frozen=True, kw_only=True):
@@ -188,7 +189,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     name: str
     params: dict[str, Param]
-    verdict: Literal["FASTER", "SLOWER", "SAME", "INCONCLUSIVE"]
+    verdict: Change
     ratio: float | None = None
     """Time now over time before."""
     ci95: tuple[float, float] | None = None

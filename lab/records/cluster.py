@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from lab.records.autograd import Cause as GradientCause
 from lab.records.autograd import Mode
-from lab.records.bench import Param
+from lab.records.bench import Change, Param
 from lab.records.bench import Verdict as CaseVerdict
 from lab.records.doctor import Verdict as GpuVerdict
 
@@ -17,6 +17,19 @@ Verdict = Literal["ok", "straggler", "suspect", "unknown", "warn", "fail", "wron
 Cause = Literal[
     "clock", "power", "temperature", "link", "ecc", "cpu_limit", "cpu_contention", "unexplained"
 ]
+
+
+class CaseChange(Struct, frozen=True, kw_only=True):
+    """One case on one node beside an earlier run of the same node."""
+
+    verdict: Change
+    ratio: float
+    """Time now over time before; of each run the time that counts."""
+    ci95: tuple[float, float] | None = None
+    """From the rounds of both runs; null where there are fewer than two."""
+    threshold_percent: float
+    """Smaller changes are none: the floor, or what the nodes' times vary from run to run."""
+    reason: str | None = None
 
 
 class NodeCase(Struct, frozen=True, kw_only=True):
@@ -30,7 +43,11 @@ class NodeCase(Struct, frozen=True, kw_only=True):
     """Seconds for one call, of all samples: the median of the rounds' means. Disturbed samples
     count here, since a node that is disturbed is slow."""
     recheck_time_s: float | None = None
-    """The same in the second run, where the first one was slow."""
+    """The same in the second run, where the first one was slow; the faster one counts."""
+    error_percent: float | None = None
+    """Standard error of the time that counts, between its rounds or its processes."""
+    estimates: int = 0
+    """The rounds or processes that the error is from."""
     median_s: float | None = None
     """Seconds for one call when nothing disturbed it, as `inv bench` says it."""
     clean_percent: float | None = None
@@ -41,6 +58,14 @@ class NodeCase(Struct, frozen=True, kw_only=True):
     score: float | None = None
     """How far that is, in robust standard deviations, of logarithms of the time."""
     slow: bool = False
+    change: CaseChange | None = None
+    """Since the reference; null where there is none, or it lacks this node or case."""
+
+    @property
+    def counted_s(self) -> float | None:
+        """The time that counts: of two runs the faster."""
+        times = [time for time in (self.time_s, self.recheck_time_s) if time is not None]
+        return min(times, default=None)
 
 
 class NodeGpu(Struct, frozen=True, kw_only=True):
@@ -118,6 +143,55 @@ class OddOneOut(Struct, frozen=True, kw_only=True):
     usual: str
 
 
+class Setup(Struct, frozen=True, kw_only=True):
+    """How nodes are set up, and which ones are so."""
+
+    nodes: list[str]
+    facts: dict[str, str]
+    """By field: versions, threads, cores, limits, GPU; what is not known is `none`."""
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """What is set up in another way than in the reference, on some nodes."""
+
+    field: str
+    before: str
+    now: str
+    nodes: list[str]
+
+
+class ReferenceCase(Struct, frozen=True, kw_only=True):
+    """One case over the nodes, beside the reference."""
+
+    name: str
+    params: dict[str, Param]
+    device: str
+    nodes: int
+    """That have a figure in both."""
+    ratio: float
+    """Time now over time before: the median of the nodes'."""
+    deviation_percent: float | None = None
+    """How a node's time varies from run to run: the robust standard deviation of the nodes' ratios;
+    null where fewer than three have one."""
+
+
+class Reference(Struct, frozen=True, kw_only=True):
+    """The earlier run that `--reference` names, and what is not the same as in it."""
+
+    run: str
+    submitted_utc: str
+    slower: list[str] = []
+    """Nodes that became slower in at least one case."""
+    faster: list[str] = []
+    cases: list[ReferenceCase] = []
+    nodes_only_now: list[str] = []
+    """Nodes with figures now and none in the reference."""
+    nodes_only_before: list[str] = []
+    cases_only_now: list[str] = []
+    cases_only_before: list[str] = []
+    differences: list[Difference] = []
+
+
 class ClusterReport(Struct, frozen=True, kw_only=True):
     """A run on the nodes of a cluster. Version 1 of the schema is the first."""
 
@@ -135,6 +209,9 @@ class ClusterReport(Struct, frozen=True, kw_only=True):
     nodes: list[Node]
     cases: list[Spread] = []
     odd_ones_out: list[OddOneOut] = []
+    setups: list[Setup] = []
+    """Of the nodes that have figures; the most usual first."""
+    reference: Reference | None = None
 
 
 class Limits(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 from lab.records.cluster import ClusterPlan, ClusterReport, Kind, Node
 from lab.render.bench.units import NONE, duration_text, percent_text
 from lab.render.clean import clean
+from lab.render.cluster_reference import case_label, reference_parts
 from lab.render.hang import hang
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _STYLES: dict[str, str] = {
     "lost": "bold red", "never_started": "bold red", "straggler": "bold red", "warn": "yellow",
     "fail": "bold red", "wrong": "bold red",
 }  # fmt: skip
-_CAUSES = {
+CAUSES = {
     "clock": "a low clock", "power": "its power", "temperature": "heat", "link": "a link",
     "ecc": "errors of its memory", "cpu_limit": "a limit on its processors",
     "cpu_contention": "others on its processors", "unexplained": "unexplained",
@@ -67,6 +68,7 @@ def _parts(report: ClusterReport, console: "Console") -> Iterator["RenderableTyp
     for odd in report.odd_ones_out:
         words = f"{odd.field} is {clean(odd.value)}, of most {clean(odd.usual)}"
         yield from hang(Text(f"{odd.node} differs: ", style="yellow"), words, console)
+    yield from reference_parts(report, console)
 
 
 def _head(report: ClusterReport) -> str:
@@ -90,7 +92,7 @@ def _nodes(report: ClusterReport) -> "Table":
             node.name,
             node.state,
             node.verdict,
-            _case(worst.name, worst.params) if worst else NONE,
+            case_label(worst.name, worst.params) if worst else NONE,
             f"{worst.ratio:.2f}" if worst and worst.ratio is not None else NONE,
             percent_text(clean_share),
         )
@@ -129,16 +131,12 @@ def _cases(report: ClusterReport) -> "Table":
     for case in report.cases:
         _row(
             table,
-            _case(case.name, case.params),
+            case_label(case.name, case.params),
             str(case.nodes),
             duration_text(case.median_s),
             percent_text(case.deviation_percent),
         )
     return table
-
-
-def _case(name: str, params: dict[str, str | int | float | bool]) -> str:
-    return clean(" ".join([name, *(str(value) for value in params.values())]))
 
 
 def _table(headings: tuple[str, ...], right: set[int]) -> "Table":
@@ -168,7 +166,7 @@ def _reasons(node: Node, console: "Console") -> Iterator["Text"]:
     if node.cause is not None:
         yield from hang(
             Text(" " * len(f"{node.name} {word}: ")),
-            f"likely cause: {_CAUSES[node.cause]}",
+            f"likely cause: {CAUSES[node.cause]}",
             console,
         )
 

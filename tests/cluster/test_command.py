@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from invoke import Collection
 
-from tests.cluster.samples import Run
+from tests.cluster.samples import Run, case, report
 from tests.commands import Call, caller
 from tests.fakes import Programs
 
@@ -57,6 +57,9 @@ def slurm(programs: Programs) -> Programs:
         (["--collect", "x", "--partition", "y"], "--collect and --partition exclude each other."),
         (["--collect", "x", "--dry-run"], "--collect and --dry-run exclude each other."),
         (["--collect", "nope"], "There is no run 'nope'."),
+        (["--reference", "x"], "--reference is for the nodes of a cluster."),
+        (["--nodes", "2", "--reference", "nope"], "--dry-run and --reference exclude each other."),
+        (["--collect", "x", "--reference", "nope"], "The reference 'nope' cannot be read."),
         (["--retry", "nope"], "There is no run 'nope'."),
         (["--parallel", "2"], "--parallel is for the nodes of a cluster."),
         (["--no-wait"], "--no-wait is for the nodes of a cluster."),
@@ -212,6 +215,26 @@ def test_slurm_that_does_not_answer_makes_no_record(
     code, out, err = inv("bench", "--collect", str(run.folder.path), "--no-wait")
     assert (code, out) == (2, "")
     assert err.startswith("Slurm does not answer.\n")
+
+
+def test_node_that_became_slower_than_the_reference_is_exit_3(
+    inv: Call, slurm: Programs, tmp_path: Path
+) -> None:
+    """Also where no node is slow beside the others."""
+    nodes = ["n1", "n2", "n3", "n4"]
+    for name, time_s in (("old", 1e-3), ("new", 1.2e-3)):
+        run = Run(tmp_path / name, *nodes)
+        for node in nodes:
+            run.done(node, report(case(time_s)))
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    assert inv("bench", "--collect", old, "--json")[0] == 0
+    assert inv("bench", "--collect", new)[0] == 0
+    code, out, _ = inv("bench", "--collect", new, "--reference", old, "--json")
+    assert code == 3
+    document = json.loads(out)
+    assert document["reference"]["slower"] == nodes
+    assert [node["verdict"] for node in document["nodes"]] == ["ok"] * 4
+    assert inv("bench", "--collect", old, "--reference", new)[0] == 0  # faster is no failure
 
 
 def test_without_slurm_that_is_said(inv: Call, programs: Programs) -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.cluster.causes import likely_cause
-from lab.cluster.figures import Figures, figures_of, sustained_time
-from lab.cluster.judge import Usual, scale_of, standings
+from lab.cluster.figures import Figures, figure_of, figures_of
+from lab.cluster.judge import Usual, scale_of, standings, times_of
 from lab.cluster.odd import facts_of, odd_ones_out
 from tests.cluster.samples import case, environment, report
 
@@ -17,7 +17,7 @@ FLOOR = 0.05
 
 def slow(times: list[float], floor: float = FLOOR) -> list[int]:
     nodes = figures(*times)
-    usual = Usual(nodes)
+    usual = Usual(times_of(nodes))
     return [
         i
         for i, (name, own) in enumerate(nodes.items())
@@ -85,8 +85,8 @@ def test_pauses_count_though_they_are_no_clean_samples() -> None:
     """A processor that is taken away four fifths of the time: by its clean samples it is fine."""
     paused = case(1e-3, pauses_s=0.160)
     assert paused.median_s == 1e-3
-    assert sustained_time(paused) == pytest.approx(5e-3)
-    assert sustained_time(case(1e-3)) == pytest.approx(1e-3)
+    assert figure_of(paused).time_s == pytest.approx(5e-3)
+    assert figure_of(case(1e-3)).time_s == pytest.approx(1e-3)
 
 
 def test_one_disturbed_round_does_not_decide() -> None:
@@ -94,7 +94,7 @@ def test_one_disturbed_round_does_not_decide() -> None:
 
     steady = case(1e-3)
     samples = [*steady.samples_s[:-1], 10.0]
-    assert sustained_time(replace(steady, samples_s=samples)) == pytest.approx(1e-3)
+    assert figure_of(replace(steady, samples_s=samples)).time_s == pytest.approx(1e-3)
 
 
 def figures(*times: float) -> dict[str, Figures]:
@@ -103,7 +103,7 @@ def figures(*times: float) -> dict[str, Figures]:
 
 def test_of_two_runs_the_faster_one_counts() -> None:
     nodes = figures(1e-3, 1e-3, 1e-3, 5e-3)
-    usual = Usual(nodes)
+    usual = Usual(times_of(nodes))
     (once,) = standings("n4", nodes["n4"], None, usual, FLOOR).values()
     (fine,) = standings("n4", nodes["n4"], nodes["n1"], usual, FLOOR).values()
     (again,) = standings("n4", nodes["n4"], figures(4e-3)["n1"], usual, FLOOR).values()
