@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from lab.bench_command import Tell, check_folders
+from lab.bench_command import Tell, check_folders, short_path
 from lab.cluster.batch import batch_script
 from lab.cluster.choose import Chosen
 from lab.cluster.folder import RunFolder, make_folder, new_name, open_folder
@@ -17,6 +17,7 @@ from lab.cluster.slurm import read_nodes
 from lab.cluster.states import phase_of
 from lab.cluster.submit import submit_wanted
 from lab.cluster_order import chosen_nodes, gpus_of, plan, request_of
+from lab.cluster_report import write_report
 from lab.cluster_work import Work
 from lab.errors import LabError
 from lab.locks.install import ensure_environment
@@ -192,6 +193,9 @@ def _show(folder: RunFolder, report: ClusterReport, asked: Asked, tell: Tell) ->
     save(to_json(report), path)
     tell.publish(report, cluster_text(report, sys.stdout))
     tell.say(f"kept in {path}")
+    if tell.report is not None:
+        write_report(report, tell.report, asked.where, tell.say)
+        tell.say(f"the page is {short_path(tell.report)}")
     well = all(node.state == "ok" and node.verdict in _WELL for node in report.nodes)
     slower = report.reference is not None and report.reference.slower
     return 0 if well and not slower else _FAILED

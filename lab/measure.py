@@ -1,7 +1,7 @@
 """What `inv bench` does: plan, measure through the chosen engine, keep, compare."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from lab.launch import Launch, Wish, chosen, host_lock, prepare
 from lab.paths import LOCKS
 from lab.process import Conversation, run
 from lab.records.bench import BenchReport, Environment, Param, SelfTest
+from lab.records.save import to_json
 
 # Seconds for everything but the making of image or packages, and fresh processes: their number
 # decides how narrow the interval can be, since processes differ more than the rounds of one do.
@@ -29,6 +30,7 @@ PRECISION_PERCENT = 5.0
 _PROCESS_S = 6.0
 WORKER = ("python", "-m", "lab.bench.worker")
 _PAGE = ("python", "-m", "lab.render.bench.page")
+_PAGES = ("python", "-m", "lab.render.bench.pages")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,16 +294,43 @@ def make_page(report: BenchReport, where: Wish, say: Callable[[str], None]) -> s
     Raises:
         LabError: it could not be drawn.
     """
-    from lab.records.save import to_json
-
     launch = prepare(where, _PAGE, say, piped=True)
     drawn = run(
         launch.argv, timeout_s=300, env=launch.env, cwd=launch.cwd,
         stdin=to_json(report, compact=True),
     )  # fmt: skip
     if not drawn.ok or not drawn.stdout.lstrip().startswith("<!"):
-        raise LabError(
-            "The page could not be drawn.", why=drawn.last_words,
-            next_step="the run itself is kept; try another place to draw it: --engine host",
-        )  # fmt: skip
+        raise _not_drawn(drawn.last_words)
     return drawn.stdout
+
+
+def make_pages(
+    reports: Sequence[BenchReport], where: Wish, say: Callable[[str], None]
+) -> list[str | None]:
+    """Several runs as pages of HTML, drawn by one process; None for one that could not be drawn.
+
+    Raises:
+        LabError: none could be drawn.
+    """
+    import msgspec
+
+    if not reports:
+        return []
+    launch = prepare(where, _PAGES, say, piped=True)
+    lines = "".join(f"{to_json(report, compact=True)}\n" for report in reports)
+    drawn = run(launch.argv, timeout_s=300, env=launch.env, cwd=launch.cwd, stdin=lines)
+    try:
+        pages = [msgspec.json.decode(line, type=str | None) for line in drawn.stdout.splitlines()]
+    except msgspec.DecodeError:
+        pages = []
+    if not drawn.ok or len(pages) != len(reports):
+        raise _not_drawn(drawn.last_words)
+    return pages
+
+
+def _not_drawn(why: str) -> LabError:
+    return LabError(
+        "The page could not be drawn.",
+        why=why,
+        next_step="the run itself is kept; try another place to draw it: --engine host",
+    )

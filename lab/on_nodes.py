@@ -25,7 +25,7 @@ _OTHERWISE = {
 }
 # What can be made of what the nodes left.
 _AFTERWARDS: dict[Kind, set[str]] = {
-    "bench": {"reference"}, "gpu": set(), "autograd": set()
+    "bench": {"reference", "report"}, "gpu": set(), "autograd": set()
 }  # fmt: skip
 _WAYS = ("nodes", "collect", "retry")
 _LIMITS = {"parallel", "chunk", "max-submit"}

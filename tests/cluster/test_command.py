@@ -59,6 +59,7 @@ def slurm(programs: Programs) -> Programs:
         (["--collect", "nope"], "There is no run 'nope'."),
         (["--reference", "x"], "--reference is for the nodes of a cluster."),
         (["--nodes", "2", "--reference", "nope"], "--dry-run and --reference exclude each other."),
+        (["--nodes", "2", "--report", "x.html"], "--dry-run and --report exclude each other."),
         (["--collect", "x", "--reference", "nope"], "The reference 'nope' cannot be read."),
         (["--retry", "nope"], "There is no run 'nope'."),
         (["--parallel", "2"], "--parallel is for the nodes of a cluster."),

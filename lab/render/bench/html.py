@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable
 
-_EMPTY = {"meta", "link", "col", "br"}
+_EMPTY = {"meta", "link", "col", "br", "img", "source"}
 
 
 class Html(str):

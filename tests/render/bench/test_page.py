@@ -40,7 +40,7 @@ from tests.render.bench.sample import (
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
-VOID = {"meta", "link", "br", "col", "hr", "input", "img"}
+VOID = {"meta", "link", "br", "col", "hr", "input", "img", "source"}
 # Attributes by which a page loads something or leads somewhere.
 LOADING = ("src", "href", "data", "action", "poster", "srcset", "background", "xlink:href", "ping")
 

@@ -1,0 +1,1 @@
+"""The nodes of a cluster as one page of HTML."""
