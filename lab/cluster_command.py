@@ -26,6 +26,7 @@ from lab.records.cluster import ClusterReport, Submitted
 from lab.records.save import save, to_json
 from lab.render.bench.progress import Progress
 from lab.render.cluster import cluster_text, plan_text
+from lab.render.cluster_live import ClusterProgress
 
 _FAILED = 3
 # A warning alone is no failure, as of one machine's GPUs.
@@ -133,9 +134,11 @@ def _go_on(folder: RunFolder, asked: Asked, tell: Tell) -> int:
     """Wait for a run unless told not to, and show what came of it."""
     if not asked.wait:
         return _show(folder, merge(folder, _ask(folder)), asked, tell)
-    with _leaving(folder), Progress() as progress:
+    with _leaving(folder), ClusterProgress() as progress:
         progress.begin(len(folder.submitted.nodes))
-        follower = Follower(run=folder, step=progress.step, say=progress.message)
+        follower = Follower(
+            run=folder, step=progress.step, say=progress.message, view=progress.view
+        )  # fmt: skip
         follower.wait()
         report = merge(folder, _ask(folder))
         if suspects(report) and _run_again(folder, suspects(report), progress):

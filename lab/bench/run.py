@@ -36,8 +36,11 @@ _PATIENCE_S = 900  # beyond its time: for a case's own set-up, which is not coun
 class Show(Protocol):
     """Where progress goes."""
 
-    def step(self, done: int, total: int, text: str) -> None:
-        """So many seconds of so many are over, and this is measured now."""
+    def step(
+        self, done: int, total: int, text: str, cases: dict[str, tuple[int, int]] | None = None
+    ) -> None:
+        """So many seconds of so many are over, and this is measured now; of so many cases of each
+        speed test so many have a figure."""
         ...
 
     def message(self, text: str) -> None:
@@ -187,8 +190,9 @@ class Run:
             case Step(text=text, done=done):
                 total = self.plan.budget_s
                 self.show.step(
-                    round(min(since_s + done, total)), round(total), self._where(number, text)
-                )
+                    round(min(since_s + done, total)), round(total), self._where(number, text),
+                    self._cases(),
+                )  # fmt: skip
             case NotRun(index=index, reason=reason, too_large=too_large):
                 self.tallies[index].not_run = reason
                 self.tallies[index].too_large = too_large
@@ -204,6 +208,15 @@ class Run:
                 self.tallies[index].add(message, number, since_s)
             case Watched(index=index, telemetry=telemetry):
                 self.tallies[index].telemetry.append(telemetry)
+
+    def _cases(self) -> dict[str, tuple[int, int]]:
+        """By speed test: its cases that have a figure or never will, of how many."""
+        found: dict[str, tuple[int, int]] = {}
+        for tally in self.tallies:
+            settled, wanted = found.get(tally.wanted.name, (0, 0))
+            ready = bool(tally.samples_s or tally.not_run)
+            found[tally.wanted.name] = (settled + ready, wanted + 1)
+        return found
 
     def _where(self, number: int, text: str) -> str:
         if self.plan.processes == 1:

@@ -13,6 +13,7 @@ BEGUN = "begun"
 RESULT = "result.json"
 ENDED = "ended"
 LOG = "log.txt"
+PROGRESS = "progress.json"
 # In the folder of the first node of a job for several: what srun said.
 JOB_LOG = "job.txt"
 EACH = "--each"
@@ -128,6 +129,7 @@ def batch_script(request: BatchRequest) -> str:
             f'printf "%s\\n" "$SLURM_JOB_ID" >"$here/.{BEGUN}"',
             f'mv "$here/.{BEGUN}" "$here/{BEGUN}"',
             f"export LAB_STATE={shlex.quote(str(request.state))}",
+            f'export LAB_PROGRESS="$here/{PROGRESS}"',
             f"cd {shlex.quote(str(request.clone))}",
             "run() {",
             f'  LAB_RESULTS="$1" ./inv {shlex.join(request.words)} --output "$1/{RESULT}"',

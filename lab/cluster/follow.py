@@ -9,12 +9,14 @@ from msgspec.structs import replace
 
 from lab.cluster.attempt import Attempt
 from lab.cluster.folder import RunFolder
+from lab.cluster.live import progress_of
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
 from lab.cluster.nodelist import compress
 from lab.cluster.slurm import WAITING, WORKING, Job, SlurmNode, cancel, read_nodes
 from lab.cluster.states import Phase, phase_of
 from lab.cluster.submit import submit_wanted
 from lab.errors import LabError
+from lab.records.progress import RunProgress
 
 _POLL_S = 2.0
 _MANY = 64  # nodes from which on Slurm's controller is asked less often
@@ -38,12 +40,14 @@ class Follower:
         run: the run.
         step: takes progress: nodes that are settled, of how many, and a line.
         say: takes lines that stay.
+        view: takes how far each node is, before the step that goes with it.
         sleep, clock: time, in seconds.
     """
 
     run: RunFolder
     step: Callable[[int, int, str], None]
     say: Callable[[str], None]
+    view: Callable[[RunProgress], None] = lambda _: None
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     _lost_since: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -64,6 +68,7 @@ class Follower:
             count = Counter(phases.values())
             settled = count["done"] + count["lost"]
             words = ", ".join(f"{count[word]} {word}" for word in _WORDS)
+            self.view(progress_of(attempts, {node: each for (node, _), each in phases.items()}))
             self.step(settled, len(attempts), words)
             stuck = self._end_stuck(phases, jobs)
             if settled == len(attempts) and not stuck:

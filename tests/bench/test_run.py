@@ -34,7 +34,10 @@ class Silent:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def step(self, done: int, total: int, text: str) -> None:
+    def step(
+        self, done: int, total: int, text: str, cases: dict[str, tuple[int, int]] | None = None
+    ) -> None:
+        assert all(found <= wanted for found, wanted in (cases or {}).values())
         assert 0 <= done <= total
 
     def message(self, text: str) -> None:

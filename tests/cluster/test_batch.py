@@ -56,6 +56,7 @@ def test_script_is_this_one() -> None:
         'printf "%s\\n" "$SLURM_JOB_ID" >"$here/.begun"\n'
         'mv "$here/.begun" "$here/begun"\n'
         "export LAB_STATE='/shared/pytorch lab/.lab'\n"
+        'export LAB_PROGRESS="$here/progress.json"\n'
         "cd '/shared/pytorch lab'\n"
         "run() {\n"
         '  LAB_RESULTS="$1" ./inv bench --engine host --only matmul --output "$1/result.json"\n'

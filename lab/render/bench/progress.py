@@ -5,15 +5,23 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
+from lab.errors import LabError
+from lab.records.progress import NodeProgress
+from lab.records.save import save, to_json
 from lab.render.bench.units import span_text
 from lab.render.clean import clean
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress as Bar
 
+PROGRESS_VARIABLE = "LAB_PROGRESS"
+_KEEP_S = 3.0
+"""At least so long between two writings of the file that it names."""
 _PERIOD_S = 10.0
 """At least so long between two plain lines."""
 _NO_CURSOR = ("", "dumb", "unknown")
@@ -39,6 +47,9 @@ class Progress:
         self._clock = clock
         self._bar: Bar | None = None
         self._begun = self._spoken = clock()
+        named = os.environ.get(PROGRESS_VARIABLE)
+        self._file = Path(named) if named else None
+        self._kept: float | None = None
 
     def __enter__(self) -> Self:
         """Nothing is written before there is something to say."""
@@ -66,10 +77,19 @@ class Progress:
             self._bar.start()
             self._bar.refresh()
 
-    def step(self, done: int, total: int, text: str) -> None:
-        """Tell that so many steps of so many are done, and what is measured now."""
+    def step(
+        self, done: int, total: int, text: str, cases: dict[str, tuple[int, int]] | None = None
+    ) -> None:
+        """Tell that so many steps of so many are done, and what is measured now.
+
+        Args:
+            done, total: steps.
+            text: what is measured.
+            cases: by speed test, how many of its cases have a figure, of how many; for the file.
+        """
         total = max(total, 1)
         done = min(max(done, 0), total)
+        self._keep(NodeProgress(done=done, total=total, now=text, cases=cases or {}))
         if self._bar is not None:
             times, now = self._times(done, total), self._fit(text)
             task = self._bar.task_ids[0]
@@ -78,6 +98,25 @@ class Progress:
         elif self._clock() - self._spoken >= _PERIOD_S:
             self._spoken = self._clock()
             self.message(f"{100 * done // total:3d} %  {self._times(done, total)}  {text}")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a bar."""
+        return self._bar is not None
+
+    def beneath(self, shown: "RenderableType | None") -> None:
+        """Put something beneath the bar; it is drawn with the next step."""
+        if self._bar is not None:
+            self._bar.beneath = shown  # type: ignore[attr-defined]
+
+    def _keep(self, at: NodeProgress) -> None:
+        """Write how far it is to the file that PROGRESS_VARIABLE names, for who waits elsewhere."""
+        now = self._clock()
+        if self._file is None or (self._kept is not None and now - self._kept < _KEEP_S):
+            return
+        self._kept = now
+        with contextlib.suppress(LabError):  # a full disk stops no measurement
+            save(to_json(at, compact=True), self._file)
 
     def end(self) -> None:
         """Take the bar away and give the cursor back."""
@@ -130,8 +169,19 @@ def _make_bar(stream: _Undying) -> "Bar":
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     from rich.table import Column
 
+    class Bar(Progress):
+        """With room for something beneath."""
+
+        beneath: "RenderableType | None" = None
+
+        def get_renderables(self) -> "Iterable[RenderableType]":
+            """What is drawn, from top to bottom."""
+            yield self.make_tasks_table(self.tasks)
+            if self.beneath is not None:
+                yield self.beneath
+
     rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
-    return Progress(
+    return Bar(
         BarColumn(bar_width=20),
         TaskProgressColumn(),
         TextColumn("{task.fields[times]}", style="cyan", markup=False),
