@@ -170,7 +170,7 @@ def open_folder(run: str) -> RunFolder:
             why=f"{path / 'run.json'}: {error.strerror}",
             next_step=f"name one of {results()}, such as {_example()}, or the path of its folder",
         ) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LabError(
             f"{path / 'run.json'} is not a run on the nodes of a cluster.",
             why=str(error),

@@ -1,8 +1,8 @@
 """What the nodes of a cluster found, as a record. Times in seconds, UTC in ISO 8601."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from lab.records.autograd import Cause as GradientCause
 from lab.records.autograd import Mode
@@ -244,7 +244,7 @@ class Submitted(Struct, frozen=True, kw_only=True):
     argv: list[str]
     submitted_utc: str
     limits: Limits = Limits()
-    floor_percent: float
+    floor_percent: Annotated[float, Meta(gt=0, le=1000)]
     nodes: list[str]
     unavailable: dict[str, str] = {}
     """Nodes that no job was submitted for, and why."""

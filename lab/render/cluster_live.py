@@ -45,12 +45,13 @@ def summary_lines(seen: RunProgress) -> list[str]:
 
 
 def _cases(seen: RunProgress) -> str:
-    """`matmul 12/16`: nodes that have all figures of a speed test, of those that run."""
-    complete: dict[str, int] = {}
+    """`matmul 12/16`: nodes that have all figures of a speed test, or are done, of all."""
+    ready: dict[str, int] = {}
     for at in seen.at.values():
         for name, (found, wanted) in at.cases.items():
-            complete[name] = complete.get(name, 0) + (found >= wanted)
-    return clean(", ".join(f"{name} {count}/{len(seen.at)}" for name, count in complete.items()))
+            ready[name] = ready.get(name, len(seen.done)) + (found >= wanted)
+    nodes = sum(map(len, (seen.pending, seen.running, seen.done, seen.lost)))
+    return clean(", ".join(f"{name} {count}/{nodes}" for name, count in ready.items()))
 
 
 def _percent(at: NodeProgress) -> float:

@@ -1,0 +1,183 @@
+"""Files of a run and of the site, damaged at random: a state or an error that says why, and no
+traceback."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from lab.cluster.folder import open_folder
+from lab.cluster.merge import merge
+from lab.cluster.reference import compare_with, read_reference
+from lab.cluster.site import Site, read_site
+from lab.errors import LabError
+from lab.records.cluster import ClusterReport
+from lab.records.save import save, to_json
+from lab.render.cluster import cluster_text
+from lab.render.cluster_page.page import cluster_page
+from tests.cluster.samples import Run, case, report
+from tests.cluster.test_merge import NONE
+
+THREE = ("n1", "n2", "n3")
+SITE = """\
+[cluster]
+partition = "gpu"
+time = "45"
+exclusive = true
+parallel = 32
+floor_percent = 5
+options = ["--qos=debug"]
+"""
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.text(max_size=8),
+    st.floats(allow_nan=False, allow_infinity=False), st.just([]), st.just({}), st.just([[]]),
+)  # fmt: skip
+fuzzed = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Run(tmp_path / "run", *THREE)
+    for node in THREE:
+        run.done(node, report(case(), case(2e-3, name="memory")))
+    return run
+
+
+@st.composite
+def spoilt_bytes(draw: st.DrawFn, whole: bytes) -> bytes:
+    """A file cut short, with a piece taken out, doubled, or written over."""
+    begin, end = sorted(draw(st.tuples(st.integers(0, len(whole)), st.integers(0, len(whole)))))
+    piece = draw(st.one_of(st.just(b""), st.just(whole[begin:end] * 2), st.binary(max_size=12)))
+    return draw(st.sampled_from([whole[:begin], whole[:begin] + piece + whole[end:]]))
+
+
+def places(document: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a document something stands."""
+    inside = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document)
+        if isinstance(document, list)
+        else ()
+    )
+    for key, value in inside:
+        yield (*way, key)
+        yield from places(value, (*way, key))
+
+
+@st.composite
+def spoilt_values(draw: st.DrawFn, whole: bytes) -> bytes:
+    """Valid JSON in which some values are others, or gone."""
+    document = json.loads(whole)
+    for _ in range(draw(st.integers(1, 3))):
+        *way, last = draw(st.sampled_from(sorted(places(document), key=str)))
+        holder = document
+        for key in way:
+            holder = holder[key]
+        if draw(st.booleans()):
+            holder[last] = draw(SCALARS)
+        else:
+            del holder[last]
+    return json.dumps(document).encode()
+
+
+def spoilt(whole: bytes) -> st.SearchStrategy[bytes]:
+    return st.one_of(spoilt_bytes(whole), spoilt_values(whole))
+
+
+def shown(found: ClusterReport) -> None:
+    """All that is made of a record can be made, and read again."""
+    cluster_text(found, width=80)
+    cluster_page(found, {})
+    assert json.loads(to_json(found))["schema"] == "lab/cluster/1"
+
+
+@fuzzed
+@given(data=st.data())
+def test_damaged_result_costs_its_own_node_alone(run: Run, data: st.DataObject) -> None:
+    path = run.folder.path / "nodes" / "n3" / "1" / "result.json"
+    whole = to_json(report(case(), case(2e-3, name="memory")), compact=True).encode()
+    path.write_bytes(data.draw(spoilt(whole)))
+    found = merge(run.folder, NONE)
+    first, second, third = found.nodes
+    assert (first.state, second.state) == ("ok", "ok")
+    assert third.state in ("ok", "partial", "failed")
+    assert third.state == "ok" or third.reasons
+    shown(found)
+
+
+@fuzzed
+@given(data=st.data())
+def test_damaged_record_of_a_run_is_an_error_that_leaves_it_as_it_is(
+    run: Run, data: st.DataObject
+) -> None:
+    path = run.folder.path / "run.json"
+    content = data.draw(spoilt(to_json(run.folder.submitted).encode()))
+    path.write_bytes(content)
+    refused_or(lambda: shown(merge(open_folder(str(run.folder.path)), NONE)))
+    assert path.read_bytes() == content
+
+
+@fuzzed
+@given(data=st.data())
+def test_damaged_list_of_jobs_hides_no_node(run: Run, data: st.DataObject) -> None:
+    path, whole = run.folder.path / "jobs.jsonl", run.folder.path / "whole"
+    if not whole.exists():  # the folder is the same for all examples
+        whole.write_bytes(path.read_bytes())
+    path.write_bytes(data.draw(spoilt_bytes(whole.read_bytes())))
+    found = merge(run.folder, NONE)
+    assert [node.name for node in found.nodes] == list(THREE)
+    shown(found)
+
+
+@fuzzed
+@given(data=st.data())
+def test_damaged_reference_is_an_error_or_is_compared(run: Run, data: st.DataObject) -> None:
+    now = replace(merge(run.folder, NONE), collected_utc="2026-11-27T10:00:00+00:00", folder="x")
+    path = run.folder.path / "cluster.json"
+    path.write_bytes(data.draw(spoilt(to_json(now, compact=True).encode())))
+    refused_or(lambda: shown(compare_with(now, read_reference(str(path)))))
+
+
+@fuzzed
+@given(content=spoilt_bytes(SITE.encode()))
+def test_damaged_file_of_a_site_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "cluster.toml"
+    path.write_bytes(content)
+
+    def read() -> None:
+        assert isinstance(read_site({"LAB_CLUSTER": str(path)}), Site)
+
+    error = refused_or(read)
+    assert error is None or str(path) in error.what
+    assert path.read_bytes() == content
+
+
+def refused_or(action: Callable[[], None]) -> LabError | None:
+    """Do something; the error that says why it cannot be done."""
+    try:
+        action()
+    except LabError as error:
+        found = error
+    else:
+        return None
+    assert found.why
+    assert found.next_step
+    return found
+
+
+def test_folder_of_an_attempt_that_is_gone_is_a_node_without_a_result(run: Run) -> None:
+    shutil.rmtree(run.folder.path / "nodes" / "n2")
+    first, second, third = merge(run.folder, NONE).nodes
+    assert (first.state, second.state, third.state) == ("ok", "never_started", "ok")
+    assert second.reasons
+    save(to_json(run.folder.submitted), run.folder.path / "nodes" / "n2")  # a file in its place
+    assert merge(run.folder, NONE).nodes[1].state == "never_started"
