@@ -22,8 +22,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from lab.cluster.attempt import Entry
 from lab.cluster.batch import BEGUN, RESULT
-from lab.cluster.folder import Entry, open_folder
+from lab.cluster.folder import open_folder
 from lab.cluster.look import Jobs
 from lab.cluster.merge import merge
 from lab.records.bench import BenchReport, CaseResult, CgroupLimits, CpuFacts, Environment
@@ -68,10 +69,9 @@ def make_run(path: Path, nodes: int, shape: Shape, seed: int = 0) -> None:
     (path / "job.sh").write_text("#!/bin/sh\n")
     run = open_folder(str(path))
     for number, node in enumerate(names, 1):
-        entry = run.claim(node, 1, "first")
-        assert entry is not None
-        run.note(Entry(node=node, attempt=1, purpose="first", job=str(number)))
+        run.note(Entry(node=node, attempt=1, purpose="first", group=node, job=str(number)))
         folder = path / "nodes" / node / "1"
+        folder.mkdir(parents=True)
         (folder / BEGUN).write_text(f"{number}\n")
         report = make_report(chance, shape, node, number)
         (folder / RESULT).write_text(to_json(report, compact=True))
