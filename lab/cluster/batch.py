@@ -1,13 +1,12 @@
 """The batch script and its submission, from a frozen request. Makes text; starts nothing."""
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.cluster.nodelist import compress
-from lab.errors import LabError
+from lab.cluster.wishes import Wishes
 
 BEGUN = "begun"
 RESULT = "result.json"
@@ -20,21 +19,10 @@ EACH = "--each"
 # A folder for each GPU, where a node has several, and what NVML said of them in the end.
 PART = "cuda-"
 GPUS = "gpu.json"
-# A comma belongs to several partitions, & | * [ ] ( ) to constraints.
-_WORD = re.compile(r"[A-Za-z0-9_.,:@%+&|*\[\]()=/-]+")
-# As sbatch reads it: minutes, minutes:seconds, hours:minutes:seconds, days-hours and so on.
-_TIME = re.compile(r"[0-9]+(?::[0-9]{1,2}){0,2}|[0-9]+-[0-9]{1,2}(?::[0-9]{1,2}){0,2}")
-_OPTION = re.compile(r"--[a-z][a-z-]*(?:=[A-Za-z0-9_.,:@%+&|*\[\]()=/-]+)?")
-# What a script decides itself, or what would take the results away.
-_RESERVED = {
-    "--nodes", "--nodelist", "--ntasks", "--array", "--job-name", "--output", "--error", "--wrap",
-    "--requeue", "--no-requeue", "--open-mode", "--dependency", "--comment", "--parsable",
-    "--chdir", "--no-kill", "--ntasks-per-node",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchRequest:
+class BatchRequest(Wishes):
     """What every job of a run is to be.
 
     Args:
@@ -45,9 +33,6 @@ class BatchRequest:
         words: the command line after ./inv, without where its results go.
         each_gpu: run it once for each GPU that the job is given, one after the other; then read
             the GPUs.
-        partition, account, time, constraint: as sbatch takes them; empty leaves them out.
-        exclusive: whether a job has its node to itself.
-        options: further options of sbatch.
     """
 
     name: str
@@ -56,38 +41,6 @@ class BatchRequest:
     state: Path
     words: tuple[str, ...]
     each_gpu: bool = False
-    partition: str = ""
-    account: str = ""
-    time: str = ""
-    constraint: str = ""
-    exclusive: bool = False
-    options: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse values that sbatch could take for something else.
-
-        Raises:
-            LabError: one of them is no such value.
-        """
-        for option in ("partition", "account", "constraint"):
-            value = getattr(self, option)
-            if value and not _WORD.fullmatch(value):
-                raise _refused(f"--{option}", value, "it has a character that Slurm's names lack")
-        if self.time and not _TIME.fullmatch(self.time):
-            raise _refused(
-                "--time", self.time, "a time is minutes, or [days-]hours:minutes:seconds"
-            )
-        for option in self.options:
-            if not _OPTION.fullmatch(option) or option.partition("=")[0] in _RESERVED:
-                raise _refused("options of cluster.toml", option, "it is no option to add here")
-
-
-def _refused(name: str, value: str, why: str) -> LabError:
-    return LabError(
-        f"{name} cannot be {value!r}.",
-        why=why,
-        next_step="see `man sbatch`, and pass another value",
-    )
 
 
 def batch_script(request: BatchRequest) -> str:
@@ -97,15 +50,7 @@ def batch_script(request: BatchRequest) -> str:
     requeue would begin again in the same file, and an exit code says nothing (srun ends with 0
     where a node failed): what counts is what each node leaves in its folder.
     """
-    valued = {
-        "partition": request.partition, "account": request.account, "time": request.time,
-        "constraint": request.constraint,
-    }  # fmt: skip
-    lines = ["--ntasks-per-node=1", "--no-requeue", "--open-mode=append"]
-    lines += [f"--{name}={value}" for name, value in valued.items() if value]
-    # With the node to itself a job also takes its memory, of which Slurm gives it a share else.
-    lines += ["--exclusive", "--mem=0"] if request.exclusive else []
-    lines += request.options
+    lines = ["--ntasks-per-node=1", "--no-requeue", "--open-mode=append", *request.lines()]
     folder = shlex.quote(str(request.folder))
     return "\n".join(
         [
