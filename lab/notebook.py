@@ -1,8 +1,10 @@
-"""What a notebook of the lab can do besides: `%check`, and reports and graphs shown as HTML.
+"""What a notebook of the lab can do besides: `%check`, and reports and graphs shown as HTML; on a
+cluster it warns before the lab's time is up.
 
 Every kernel of the lab loads it; elsewhere `%load_ext lab.notebook` does."""
 
 import itertools
+import os
 import shlex
 import sys
 from typing import Any
@@ -12,6 +14,7 @@ from lab.autograd.declared import inputs_of, parse_shapes
 from lab.course.checking import notebook_language
 from lab.errors import LabError
 from lab.language import Language
+from lab.notebook_end import EndWarning
 from lab.records.autograd import CheckReport
 from lab.records.graph import Graph
 from lab.render.graph.page import graph_html
@@ -111,3 +114,5 @@ def load_ipython_extension(shell: Any) -> None:
     html = shell.display_formatter.formatters["text/html"]
     html.for_type(CheckReport, report_html)
     html.for_type(Graph, _graph)
+    if (ends := os.environ.get("LAB_ENDS", "")).isdecimal():
+        shell.events.register("post_run_cell", EndWarning(float(ends), notebook_language()))

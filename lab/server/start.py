@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     runtime = _private_folder()
     _prepare_environment(runtime, options.state)
     os.environ["LAB_LANGUAGE"] = language  # the kernels' too
+    if options.ends is not None:
+        os.environ["LAB_ENDS"] = str(options.ends)  # they warn before it comes
     secret = {
         "token": token, "port": options.port, "pid": os.getpid(), "started": time.time(),
         "work": str(root), "device": options.device, "runtime": str(runtime),
@@ -71,6 +73,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default=device, help="what torch is to run on, for the record")
     state = Path(os.environ.get("LAB_STATE", "~/.lab")).expanduser() / "server"
     parser.add_argument("--state", type=Path, default=state, help="folder for the token file")
+    parser.add_argument("--ends", type=int, help="when its time is up, in seconds since the epoch")
     return parser.parse_args(argv)
 
 
