@@ -229,10 +229,17 @@ def _path(text: str) -> Path | None:
         "open": "open the page in a browser (over ssh: print the ssh line instead)",
         "image": _IMAGE,
         "base": _BASE,
-        "memory": "limit for the container, such as 8g (default: none)",
+        "memory": "limit for the container, such as 8g (default: none); with --slurm of the job",
         "dry-run": _DRY_RUN,
         "json": _JSON,
         "output": _OUTPUT,
+        "slurm": "as a job on a node of a Slurm cluster; waits for it and prints the ssh line",
+        "partition": "of the node; this and the next: as sbatch takes it, or from cluster.toml",
+        "account": "that the job is charged to",
+        "time": "that the lab may last (default: the partition's own)",
+        "constraint": "features that the node must have, such as a100&ib",
+        "gpus": "GPUs of the node: a number, or a kind and a number such as a100:1",
+        "cpus": "processors of the node",
     },
 )
 @command
@@ -249,16 +256,24 @@ def start_lab(
     dry_run: bool = False,
     json: bool = False,
     output: str = "",
+    slurm: bool = False,
+    partition: str = "",
+    account: str = "",
+    time: str = "",
+    constraint: str = "",
+    gpus: str = "",
+    cpus: str = "",
 ) -> None:
     """Start JupyterLab and print its address; prints the address of the one that runs already.
 
     The first start builds the image, or on the host installs the packages; later ones take seconds.
-    Example: ./inv lab --work ~/course --open
+    Examples: ./inv lab --work ~/course --open    ./inv lab --slurm --time 4:00:00 --gpus 1
     """
     from lab import course_command
     from lab.launch import Wish
+    from lab.render.cluster import plan_text
     from lab.render.session import session_text
-    from lab.server import control
+    from lab.server import control, slurm_order, slurm_start
     from lab.server.browser import open_page
     from lab.server.port import parse_port
     from lab.units import parse_memory
@@ -272,10 +287,18 @@ def start_lab(
         base=base,
         memory_bytes=parse_memory(memory) if memory else None,
     )
+    asked = slurm_order.parse_asked(
+        wish, slurm=slurm, partition=partition, account=account, time=time,
+        constraint=constraint, gpus=gpus, cpus=cpus, variables=dict(os.environ),
+    )  # fmt: skip
+    if dry_run and asked is not None:
+        planned = slurm_order.plan(asked)
+        _publish(planned, plan_text(planned), json=json, output=output)
+        return
     if dry_run:
         _show_plan(control.plan(wish), json=json, output=output)
         return
-    session = control.start(wish, say)
+    session = control.start(wish, say) if asked is None else slurm_start.start(asked, say)
     if session.work:
         course_command.offer(Path(session.work), say)
     _publish(session, session_text(session), json=json, output=output, private=True)

@@ -193,4 +193,18 @@ def _server(folder: Path) -> tuple[int | None, str, str]:
         return None, "", ""
     if session.url is None or session.port is None or session.work is None:
         return None, "", ""
+    if not running.is_reached_from_here(session) and _in_each_other(folder, Path(session.work)):
+        raise LabError(
+            f"The lab runs on the node {session.node}, which alone knows what is open there.",
+            why="a browser would write over what is updated",
+            next_step="run it in JupyterLab's terminal, or end the lab first with ./inv stop",
+        )
+    if not running.is_reached_from_here(session):
+        return None, "", ""
     return session.port, session.url.rpartition("=")[2], session.work
+
+
+def _in_each_other(one: Path, other: Path) -> bool:
+    """Whether one of two folders is in the other, or they are the same."""
+    one, other = one.resolve(), other.resolve()
+    return one.is_relative_to(other) or other.is_relative_to(one)

@@ -183,6 +183,35 @@ def start_background(
     return process.pid
 
 
+def start_child(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None
+) -> subprocess.Popen[bytes]:
+    """Start a process whose life the caller watches; it writes where the caller does.
+
+    Args:
+        argv: the program and its arguments.
+        env: variables set on top of this process's own.
+        cwd: the folder it runs in.
+
+    Raises:
+        LabError: it cannot be started.
+    """
+    try:
+        return subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, env={**os.environ, **env}, cwd=cwd
+        )
+    except OSError as error:
+        raise _unstartable(argv, error) from error
+
+
+def _unstartable(argv: Sequence[str], error: OSError) -> LabError:
+    return LabError(
+        f"The program {argv[0]} cannot be started.",
+        why=str(error),
+        next_step="run `./inv doctor` to see what is missing",
+    )
+
+
 class Conversation:
     """A process that is told something, answers line by line, and ends when its standard input
     does.
@@ -213,11 +242,7 @@ class Conversation:
             )  # fmt: skip
         except OSError as error:
             self._stderr.close()
-            raise LabError(
-                f"The program {argv[0]} cannot be started.",
-                why=str(error),
-                next_step="run `./inv doctor` to see what is missing",
-            ) from error
+            raise _unstartable(argv, error) from error
 
     def tell(self, line: str) -> None:
         """Write it a line; one that has ended already hears nothing."""

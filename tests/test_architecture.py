@@ -39,6 +39,23 @@ ROOMS = {
     "bench": {"errors", "process", "records", "paths", "gpu", "told", "memory"},
     # What changed since a reference is judged as `inv bench --compare` judges.
     "cluster": {"errors", "process", "records", "paths", "engines", "bench"},
+    # A lab is started in an engine, on this machine or through Slurm, and opens on the course.
+    "server": {
+        "errors",
+        "process",
+        "records",
+        "paths",
+        "engines",
+        "cluster",
+        "launch",
+        "locks",
+        "course",
+        "language",
+        "memory",
+        "turn",
+        "units",
+        "whole",
+    },
     "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks"},
     "doctor": {

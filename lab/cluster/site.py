@@ -1,4 +1,4 @@
-"""What a cluster's users need not type each time: the table [cluster] of a file cluster.toml."""
+"""What a cluster's users need not type each time: [cluster] and [lab] of a file cluster.toml."""
 
 import tomllib
 from collections.abc import Mapping
@@ -49,8 +49,41 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("`floor_percent` is a number above 0, at most 1000")
 
 
+class LabSite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cluster's defaults for `inv lab --slurm`.
+
+    Args:
+        partition, account, constraint: as sbatch takes them; None takes what [cluster] says.
+        time: how long a lab may last.
+        gpus: a number, or a kind and a number such as `a100:2`.
+        cpus: processors.
+        memory: such as `16g`.
+        options: further options of sbatch.
+        ssh: options that bring a person's own machine to a node, such as `-J login.example.org`;
+            None jumps over the machine that the lab was started on, where that was by ssh.
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    time: str = ""
+    constraint: str | None = None
+    gpus: str = ""
+    cpus: int | None = None
+    memory: str = ""
+    options: list[str] = []
+    ssh: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no lab can have."""
+        if self.cpus is not None and self.cpus < 1:
+            raise ValueError("`cpus` is a whole number above 0")
+        if self.ssh is not None and not self.ssh.isprintable():
+            raise ValueError("`ssh` is one line")
+
+
 class _File(msgspec.Struct, frozen=True, kw_only=True):
     cluster: Site = Site()
+    lab: LabSite = LabSite()
 
 
 def read_site(variables: Mapping[str, str]) -> Site:
@@ -59,12 +92,30 @@ def read_site(variables: Mapping[str, str]) -> Site:
     Raises:
         LabError: the file that is named is not there, or says what cannot be understood.
     """
+    return _read(variables).cluster
+
+
+def read_lab_site(variables: Mapping[str, str]) -> LabSite:
+    """Read what the site's file says of labs; who is charged, and where, also from [cluster].
+
+    Raises:
+        LabError: as `read_site`.
+    """
+    file = _read(variables)
+    shared = {
+        name: getattr(file.cluster, name)
+        for name in ("partition", "account", "constraint") if getattr(file.lab, name) is None
+    }  # fmt: skip
+    return msgspec.structs.replace(file.lab, **shared)
+
+
+def _read(variables: Mapping[str, str]) -> _File:
     named = variables.get(VARIABLE)
     path = typed_path(named) if named else ROOT / "cluster.toml"
     if not named and not path.exists():
-        return Site()
+        return _File()
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File).cluster
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
     except OSError as error:
         raise LabError(
             f"The site's file {path} cannot be read.",
@@ -76,9 +127,12 @@ def read_site(variables: Mapping[str, str]) -> Site:
 
 
 def _not_understood(path: Path, why: str) -> LabError:
-    known = ", ".join(Site.__struct_fields__)
+    known, of_labs = (", ".join(kind.__struct_fields__) for kind in (Site, LabSite))
     return LabError(
         f"The site's file {path} is not understood.",
         why=why,
-        next_step=f"its table [cluster] knows {known}; the README has one written out",
+        next_step=(
+            f"its table [cluster] knows {known}; [lab] knows {of_labs}; the README has one written"
+            " out"
+        ),
     )

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.cluster.nodelist import expand
@@ -83,7 +83,7 @@ def read_nodes(partition: str = "") -> list[SlurmNode]:
         LabError: there is no Slurm, or it does not answer.
     """
     argv = ["sinfo", "--noheader", "--Node", "--format=%N|%T|%P|%f|%E"]
-    done = _ask([*argv, *([f"--partition={partition}"] if partition else [])])
+    done = ask([*argv, *([f"--partition={partition}"] if partition else [])])
     return parse_nodes(done.stdout)
 
 
@@ -110,7 +110,7 @@ def read_gpus() -> dict[str, int]:
     Raises:
         LabError: there is no Slurm, or it does not answer.
     """
-    lines = _ask(["sinfo", "--noheader", "--Node", "--format=%N|%G"]).stdout.splitlines()
+    lines = ask(["sinfo", "--noheader", "--Node", "--format=%N|%G"]).stdout.splitlines()
     counts = {name: count_gpus(kinds) for name, _, kinds in (line.partition("|") for line in lines)}
     return {name.strip(): count for name, count in counts.items() if count}
 
@@ -179,12 +179,16 @@ def parse_accounts(text: str) -> dict[str, Job]:
     }
 
 
-def submit(argv: Sequence[str]) -> tuple[str, str]:
+def submit(argv: Sequence[str], keep: int | None = None) -> tuple[str, str]:
     """Submit a job; returns its number, or an empty one and why Slurm did not take it.
 
     What SBATCH_ACCOUNT and the like say holds where nothing else was asked for.
+
+    Args:
+        argv: the command line of sbatch.
+        keep: an open lock that sbatch holds too: it goes on where we are killed.
     """
-    done = run(argv, timeout_s=_PATIENCE_S)
+    done = run(argv, timeout_s=_PATIENCE_S, keep=keep)
     # `--parsable` prints the number, and the cluster's name behind a semicolon.
     number = done.stdout.strip().partition(";")[0]
     if done.ok and number.isdecimal():
@@ -198,8 +202,17 @@ def cancel(ids: Sequence[str]) -> None:
         _run(["scancel", *ids])
 
 
-def _ask(argv: Sequence[str]) -> Finished:
-    done = _run(argv)
+def ask(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Finished:
+    """Run one of Slurm's programs that is to answer.
+
+    Args:
+        argv: its command line.
+        env: variables set on top of this process's own.
+
+    Raises:
+        LabError: there is no Slurm here, or it does not answer.
+    """
+    done = _run(argv, env)
     _refuse_without(done)
     if not done.ok:
         raise LabError(
@@ -210,10 +223,10 @@ def _ask(argv: Sequence[str]) -> Finished:
     return done
 
 
-def _run(argv: Sequence[str]) -> Finished:
+def _run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Finished:
     """Run one of Slurm's programs without the filters that a person set for their own use of it."""
     filters = [name for name in os.environ if name.startswith(_FILTERS)]
-    return run(argv, timeout_s=_PATIENCE_S, without=filters)
+    return run(argv, timeout_s=_PATIENCE_S, without=filters, env=env)
 
 
 def _refuse_without(done: Finished) -> None:

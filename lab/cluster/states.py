@@ -122,6 +122,9 @@ def _not_begun(seen: Seen) -> str:
 def _end(job: Job | None) -> str:
     if job is None:
         return "its job is gone, and Slurm does not say how it ended"
-    if job.state in _ENDS:
-        return _ENDS[job.state]
-    return f"its job ended ({job.state.lower()})"
+    return words_of_end(job.state)
+
+
+def words_of_end(state: str) -> str:
+    """What a job's last state in Slurm means."""
+    return _ENDS.get(state) or f"its job ended ({state.lower()})"

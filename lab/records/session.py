@@ -11,9 +11,11 @@ class Session(Struct, frozen=True, kw_only=True):
 
     schema: str = "lab/session/1"
     state: str
-    """`running`, `starting`, `unhealthy`, `ended` (it stopped by itself) or `stopped`."""
+    """`running`, `starting`, `unhealthy`, `ended` (it stopped by itself) or `stopped`; on a
+    cluster also `waiting`, for its node."""
     url: str | None = None
-    """Address with its token; null unless the lab runs."""
+    """Address with its token; null unless the lab runs. Of a lab on a node it is that of the user's
+    own machine, once `ssh` runs there."""
     engine: str | None = None
     device: str | None = None
     image: str | None = None
@@ -26,6 +28,14 @@ class Session(Struct, frozen=True, kw_only=True):
     pid: int | None = None
     """The server's process; null in a container."""
     ssh: str | None = None
-    """A line for the user's own machine where the lab was started over ssh."""
+    """A line for the user's own machine where the lab was started over ssh, or through Slurm."""
+    job: str | None = None
+    """The number of its job in Slurm; null unless the lab was started through Slurm."""
+    node: str | None = None
+    """The node that it runs on; null as long as it has none."""
+    expected_utc: str | None = None
+    """Of a lab that waits: when Slurm expects it to start; null where it does not say."""
+    ends_utc: str | None = None
+    """When the time of its job is up; null where it has no limit, or does not run."""
     note: str | None = None
     """Why the engine and the device were chosen, or why the lab ended."""

@@ -105,7 +105,9 @@ def lost() -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            if "lab.server.start" not in process.cmdline()[:4]:
+            words = process.cmdline()
+            # A job of Slurm looks after its own, which is told another folder.
+            if "lab.server.start" not in words[:4] or "--state" in words:
                 continue
             env = process.environ()
             if env.get("LAB_STATE") == str(state()) and env.get("LAB_RUNNER") != "image":
@@ -166,6 +168,12 @@ def clear_remains() -> None:
 
 def stop(pid: int, grace_s: float = 10) -> None:
     """End the server gently, then by force; its kernels and terminals go with it."""
+    end_family(pid, grace_s)
+    clear_remains()
+
+
+def end_family(pid: int, grace_s: float) -> None:
+    """End a process gently, then with all that it started by force."""
     import psutil
 
     try:
@@ -179,7 +187,6 @@ def stop(pid: int, grace_s: float = 10) -> None:
     for process in alive:
         process.kill()
     psutil.wait_procs(alive, timeout=5)
-    clear_remains()
 
 
 def last_lines(count: int = 12) -> str:

@@ -15,6 +15,9 @@ def open_page(session: Session, say: Callable[[str], None]) -> None:
     """Open the page in the user's browser; over ssh, where none is, say how to reach it instead."""
     if session.url is None:
         return
+    if session.job:
+        say("the page is on another machine; run the ssh line above first, then open the address")
+        return
     if session.ssh and not os.environ.get("DISPLAY"):
         say(
             "no browser can be opened over ssh; on your own machine run the ssh line above, then"

@@ -21,7 +21,7 @@ from lab.launch import Say, Wish, host_lock, refuse_unfinished, request_for
 from lab.locks.install import ensure_environment, environment_folder
 from lab.paths import ROOT, state, typed_path, work_default
 from lab.records.session import Session
-from lab.server import background, container, running
+from lab.server import background, container, running, slurm_stop
 from lab.server.port import FIRST, check_port, free_ports, taken
 from lab.server.work import prepare_work
 from lab.turn import turn
@@ -39,8 +39,10 @@ def start(wish: Wish, say: Say) -> Session:
         LabError: it could not be started, or one runs that is not the one wished for.
     """
     check_words(wish.engine, wish.device)
-    with _turn(say) as lock:
-        session = _status_for_start(wish, say)
+    with turn_of_start(say) as lock:
+        session = status_for_start(wish, say)
+        if session.job and session.state != "ended":
+            raise other_lab(session, "on a node of the cluster")
         if session.state == "unhealthy":
             session = _recover(session, say)
         if session.state == "running":
@@ -51,6 +53,7 @@ def start(wish: Wish, say: Say) -> Session:
         work = prepare_work(wish.work or work_default())
         if session.state == "ended":
             say(f"the last lab ended by itself ({session.note}); starting anew")
+            slurm_stop.forget()
         choice = choose(wish.engine, wish.device)
         say(choice.why)
         refuse_unfinished(choice)
@@ -72,7 +75,7 @@ def start(wish: Wish, say: Say) -> Session:
         return session
 
 
-def _status_for_start(wish: Wish, say: Say) -> Session:
+def status_for_start(wish: Wish, say: Say) -> Session:
     """What runs now; an engine that has died since cannot keep the lab from starting elsewhere."""
     try:
         return running.status()
@@ -83,7 +86,7 @@ def _status_for_start(wish: Wish, say: Say) -> Session:
         return Session(state="stopped")
 
 
-def _turn(say: Say) -> contextlib.AbstractContextManager[int]:
+def turn_of_start(say: Say) -> contextlib.AbstractContextManager[int]:
     """One start at a time: a second one waits, and then finds the lab of the first."""
     waiting = "another command is starting or stopping the lab; waiting for it ..."
     return turn(state() / "start.lock", waiting, say)
@@ -120,11 +123,17 @@ def _same(wish: Wish, session: Session) -> None:
         words = ", ".join(
             f"{key} {getattr(session, key)} (asked for: {asked[key]})" for key in other
         )
-        raise LabError(
-            f"A lab runs already, with {words}.",
-            why=f"this clone runs one lab at a time; its address: {session.url}",
-            next_step="use it, or end it first with ./inv stop; nothing saved is lost",
-        )
+        raise other_lab(session, f"with {words}")
+
+
+def other_lab(session: Session, where: str) -> LabError:
+    """The error where a lab runs that is not the one wished for."""
+    address = f"its address: {session.url}" if session.url else f"it is {session.state}"
+    return LabError(
+        f"A lab runs already, {where}.",
+        why=f"this clone runs one lab at a time; {address}",
+        next_step="use it, or end it first with ./inv stop; nothing saved is lost",
+    )
 
 
 def _recover(session: Session, say: Say) -> Session:
@@ -288,10 +297,13 @@ def stop(say: Say) -> Session:
     Raises:
         LabError: it was started in a container, and its engine does not answer now.
     """
-    with _turn(say):
+    with turn_of_start(say):
         session = running.status()
         if session.state != "stopped" and (busy := running.busy_kernels(session)):
             say(f"{busy} kernel(s) still compute; what they have not saved ends with them")
+        if session.job:
+            slurm_stop.end(say)
+            return session
         server = background.find()
         for number in [server.pid] if server else background.lost():
             background.stop(number)

@@ -1,5 +1,6 @@
 """What runs of this clone's lab at this moment, in a container or on the host."""
 
+import os
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -8,19 +9,23 @@ from lab.engines.probe import probe_engine
 from lab.errors import LabError
 from lab.paths import state
 from lab.records.session import Session
-from lab.server import address, background, container
+from lab.server import address, background, container, slurm_folder
 
 
 def status() -> Session:
     """Describe this clone's lab, running or not.
 
     Raises:
-        LabError: it was started in a container, and its engine does not answer now.
+        LabError: it was started in a container or through Slurm, which does not answer now.
     """
     found = of_background(background.find(timeout_s=10))
     if found.state == "stopped" and (numbers := background.lost()):
         note = "its session file is gone or cannot be read"
         return Session(state="unhealthy", engine="host", pid=numbers[0], note=note)
+    if found.state == "stopped" and slurm_folder.is_open():
+        from lab.server.slurm_lab import find  # 10 ms that most have no use for
+
+        found = find()
     if found.state == "stopped":
         engine = remembered()
         if engine:
@@ -28,6 +33,8 @@ def status() -> Session:
     if found.state in ("running", "unhealthy") and found.work and not Path(found.work).is_dir():
         note = f"its work folder {found.work} is gone; make it again after ./inv stop"
         return replace(found, state="unhealthy", note=note)
+    if found.job:  # its node looks after its page
+        return found
     if found.state == "running" and not answers(found):
         return replace(found, state="unhealthy", note="its page does not answer")
     if note := _missing_gpus(found):
@@ -136,28 +143,45 @@ def forget() -> None:
     _memory().unlink(missing_ok=True)
 
 
+def is_reached_from_here(session: Session) -> bool:
+    """Whether the session's address is this machine's.
+
+    Of a lab on a node it is the node's: whoever listens on that port here is somebody else, and
+    must not be shown the token.
+    """
+    return session.job is None or os.environ.get("SLURM_JOB_ID") == session.job
+
+
 def busy_kernels(session: Session) -> int:
     """How many kernels compute at this moment; 0 where the server does not say."""
-    if not session.url or session.port is None:
+    if not session.url or session.port is None or not is_reached_from_here(session):
         return 0
     return address.busy_kernels(session.port, session.url.rpartition("=")[2])
 
 
 def logs_arguments(follow: bool) -> list[str]:
-    """The command that shows the log of the lab that runs, or ran last.
+    """The command that shows the log of the lab that runs, or of the last one that left one.
 
     Raises:
         LabError: there is no log.
     """
-    engine = "" if background.is_held() else remembered()
+    elsewhere = not background.is_held()
+    log = slurm_folder.log_file()
+    if elsewhere and log and slurm_folder.is_open():
+        return _shows(log, follow)
+    engine = remembered() if elsewhere else ""
     found = look(engine) if engine else None
     if found:
         return container.logs_arguments(found, follow=follow)
-    path = background.log_file()
-    if not path.exists():
+    logs = [path for path in (log, background.log_file()) if path and path.exists()]
+    if not logs:
         raise LabError(
             "There is no log yet.",
             why="no lab runs, and the last one in a container took its log with it",
             next_step="start one with ./inv lab",
         )
+    return _shows(max(logs, key=lambda path: path.stat().st_mtime), follow)
+
+
+def _shows(path: Path, follow: bool) -> list[str]:
     return ["tail", "-n", "+1", *(["-f"] if follow else []), str(path)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cluster.site import Site, read_site
+from lab.cluster.site import LabSite, Site, read_lab_site, read_site
 from lab.errors import LabError
 
 
@@ -34,8 +34,24 @@ def test_file_that_is_named_gives_the_defaults(tmp_path: Path) -> None:
     )
 
 
+def test_labs_have_defaults_of_their_own_and_are_charged_as_the_rest(tmp_path: Path) -> None:
+    found = read_lab_site(
+        site(
+            tmp_path / "c.toml",
+            '[cluster]\npartition = "main"\naccount = "physics"\nconstraint = "a100"\ntime = "20"\n'
+            'options = ["--qos=x"]\n[lab]\naccount = "teaching"\nconstraint = ""\ncpus = 4\n'
+            'memory = "16g"\ngpus = "1"\ntime = "8:00:00"\nssh = "-J login"\n',
+        )
+    )
+    assert found == LabSite(
+        partition="main", account="teaching", constraint="", time="8:00:00", gpus="1", cpus=4,
+        memory="16g", ssh="-J login",
+    )  # fmt: skip
+
+
 def test_without_a_file_there_are_no_defaults() -> None:
     assert read_site({}) == Site()
+    assert read_lab_site({}).ssh is None
 
 
 @pytest.mark.parametrize(
@@ -49,6 +65,9 @@ def test_without_a_file_there_are_no_defaults() -> None:
         ("[cluster]\nmax_submit = 'all'", "max_submit"),
         ("[cluster]\ngpus_per_node = 'some'", "gpus_per_node"),
         ("[cluster]\nfloor_percent = 0", "floor_percent"),
+        ("[lab]\npartitoin = 'x'", "partitoin"),
+        ("[lab]\ncpus = 0", "cpus"),
+        ('[lab]\nssh = "a\\tb"', "ssh"),
     ],
 )
 def test_file_that_is_not_understood_is_refused(tmp_path: Path, text: str, why: str) -> None:

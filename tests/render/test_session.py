@@ -1,5 +1,9 @@
 """What a person reads about the lab."""
 
+from datetime import UTC, datetime
+
+import pytest
+
 from lab.records.session import Session
 from lab.render.session import session_text
 
@@ -57,3 +61,58 @@ def test_lab_that_does_not_run_names_the_next_command() -> None:
     text = session_text(Session(state="ended", note="exit code 137", engine="docker"))
     assert text.startswith("The lab has ended by itself: exit code 137.\n")
     assert "./inv logs" in text
+
+
+ON_NODE = Session(
+    state="running", url="http://127.0.0.1:8888/lab?token=t", engine="host", device="cpu",
+    work="/shared/ana", port=8888, started_utc="2026-11-27T10:00:00Z", job="4711", node="n3",
+    ends_utc="2026-11-27T18:00:00Z", ssh="ssh -N -L 8888:127.0.0.1:8888 ana@n3",
+)  # fmt: skip
+
+
+def test_lab_on_a_node_is_shown_with_its_time() -> None:
+    assert session_text(ON_NODE, datetime(2026, 11, 27, 10, 54, 30, tzinfo=UTC)) == (
+        "The lab is running.\n"
+        "  job      4711\n"
+        "  node     n3\n"
+        "  ends     2026-11-27T18:00:00Z, 7 h 5 min left\n"
+        "  address  http://127.0.0.1:8888/lab?token=t\n"
+        "  engine   host\n"
+        "  device   cpu\n"
+        "  work     /shared/ana\n"
+        "  since    2026-11-27T10:00:00Z\n"
+        "  from your own machine, first:\n"
+        "    ssh -N -L 8888:127.0.0.1:8888 ana@n3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        (datetime(2026, 11, 25, 16, 0, tzinfo=UTC), "2 d 2 h left"),
+        (datetime(2026, 11, 27, 17, 52, 30, tzinfo=UTC), "7 min left"),
+        (datetime(2026, 11, 28, tzinfo=UTC), "0 min left"),
+    ],
+)
+def test_time_that_is_left_is_said_as_people_say_it(now: datetime, left: str) -> None:
+    assert left in session_text(ON_NODE, now)
+
+
+def test_lab_that_waits_has_no_address_yet() -> None:
+    session = Session(
+        state="waiting", job="4711", expected_utc="2026-11-27T12:00:00Z", engine="host", work="/w",
+        note="others are before it (Priority)",
+    )  # fmt: skip
+    assert session_text(session) == (
+        "The lab is waiting: others are before it (Priority).\n"
+        "  job      4711\n"
+        "  expected 2026-11-27T12:00:00Z\n"
+        "  engine   host\n"
+        "  work     /w"
+    )
+
+
+def test_lab_on_a_node_that_ended_is_started_again_there() -> None:
+    text = session_text(Session(state="ended", note="the node failed", job="4711"))
+    assert "by itself: the node failed." in text
+    assert "./inv lab --slurm starts it again" in text
