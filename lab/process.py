@@ -188,6 +188,8 @@ def start_child(
 ) -> subprocess.Popen[bytes]:
     """Start a process whose life the caller watches; it writes where the caller does.
 
+    Its standard input ends when the caller closes it, or is killed.
+
     Args:
         argv: the program and its arguments.
         env: variables set on top of this process's own.
@@ -198,7 +200,7 @@ def start_child(
     """
     try:
         return subprocess.Popen(
-            list(argv), stdin=subprocess.DEVNULL, env={**os.environ, **env}, cwd=cwd
+            list(argv), stdin=subprocess.PIPE, env={**os.environ, **env}, cwd=cwd
         )
     except OSError as error:
         raise _unstartable(argv, error) from error

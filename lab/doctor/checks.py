@@ -37,7 +37,7 @@ from lab.locks.sources import read_sources
 from lab.paths import state as state_folder
 from lab.process import Finished, run
 from lab.server.port import FIRST
-from lab.server.running import status
+from lab.server.running import is_reached_from_here, status
 from lab.server.work import caller
 
 _NO = ("", "0", "false", "no", "off")
@@ -199,9 +199,10 @@ def _port(wish: Wish, facts: Facts) -> Found:
 def _own_port() -> int | None:
     """Port of this clone's lab, where it runs."""
     try:
-        return status().port
+        session = status()
     except LabError:  # its engine does not answer: the finding on the engine says so
         return None
+    return session.port if is_reached_from_here(session) else None
 
 
 def _work(wish: Wish, facts: Facts) -> Found:

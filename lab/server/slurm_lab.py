@@ -126,7 +126,8 @@ def _end(job: PlacedJob, told: OnNode | None) -> str:
         return own
     if not job.state:
         return "its job is gone, and Slurm does not say how it ended"
-    return f"{words_of_end(job.state)} before the lab began"
+    began = told is not None and told.port is not None
+    return words_of_end(job.state) + ("" if began else " before the lab began")
 
 
 def _own_end(told: OnNode | None) -> str:

@@ -177,6 +177,8 @@ def _serve_on(
         if _becomes_ready(child.poll, port, folder, signals, teller):
             _watch(child.poll, port, folder, signals, teller)
     finally:
+        assert child.stdin is not None
+        child.stdin.close()
         background.end_family(child.pid, _GRACE_S)
         code = child.wait()
     if signals.asked is not None:
@@ -200,8 +202,8 @@ def command(order: Order, server: Path, port: int, ends: float | None) -> Launch
     choice = choose(order.engine, order.device)
     inside = choice.engine != "host"
     words = (
-        "python", "-m", "lab.server.start", "--port", str(port), "--device", choice.device,
-        "--root", "/work" if inside else order.work,
+        "python", "-m", "lab.server.start", "--attached", "--port", str(port),
+        "--device", choice.device, "--root", "/work" if inside else order.work,
         "--state", _INSIDE if inside else str(server),
         *(("--ends", f"{ends:.0f}") if ends else ()),
     )  # fmt: skip

@@ -6,12 +6,15 @@ else may read: so it is in no argument list, no environment, no image and no log
 """
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         "page": first_page(root, language),
     }  # fmt: skip
     write_private(options.state / "session.json", json.dumps(secret))
+    if options.attached:
+        end_with_input()
     try:
         settings = jupyter_settings(
             root=root, ip=options.ip, port=options.port, token=token, memory_bytes=memory_bytes(),
@@ -73,8 +78,21 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default=device, help="what torch is to run on, for the record")
     state = Path(os.environ.get("LAB_STATE", "~/.lab")).expanduser() / "server"
     parser.add_argument("--state", type=Path, default=state, help="folder for the token file")
+    parser.add_argument("--attached", action="store_true", help="end when standard input does")
     parser.add_argument("--ends", type=int, help="when its time is up, in seconds since the epoch")
     return parser.parse_args(argv)
+
+
+def end_with_input() -> None:
+    """From now on end as by a signal when nobody holds our standard input any more."""
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def unusable(root: Path) -> str:

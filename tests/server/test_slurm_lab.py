@@ -58,6 +58,7 @@ def test_lab_that_runs_has_address_node_time_and_a_line_for_ssh(
         (job("SUSPENDED"), UP, "unhealthy", "Slurm has suspended its job"),
         (job("COMPLETED"), ENDED, "ended", "the time of its job was up"),
         (job("FAILED"), FAILED, "ended", "It is so: because"),
+        (job("FAILED"), UP, "ended", "its job ended (failed)"),
         (job("FAILED"), None, "ended", "its job ended (failed) before the lab began"),
         (job("CANCELLED"), ENDED, "ended", "its job was cancelled"),
         (job("TIMEOUT"), UP, "ended", "the time of its job was up"),

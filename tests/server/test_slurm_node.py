@@ -59,7 +59,7 @@ def test_server_is_told_its_end_and_a_folder_but_no_token(
     monkeypatch.setattr("lab.launch.ensure_environment", lambda *_, **__: tmp_path / "env")
     launch = command(order(tmp_path), tmp_path / "server", 8890, 1795750577.0)
     assert launch.argv == [
-        "python", "-m", "lab.server.start", "--port", "8890", "--device", "cpu",
+        "python", "-m", "lab.server.start", "--attached", "--port", "8890", "--device", "cpu",
         "--root", str(tmp_path), "--state", str(tmp_path / "server"), "--ends", "1795750577",
     ]  # fmt: skip
     assert (tmp_path / "server").stat().st_mode & 0o777 == 0o700
@@ -94,7 +94,7 @@ def test_end_of_the_server_is_put_into_words(code: int, words: str) -> None:
 # finds this module in place of the lab's own.
 _SERVER = """
 import http.server, json, pathlib, signal, sys, threading
-words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
 state = pathlib.Path(words["--state"])
 (state / "pid").write_text(str(__import__("os").getpid()))
 if "{how}" == "dies": sys.exit("no such luck")

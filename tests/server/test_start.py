@@ -1,5 +1,7 @@
 """What the server is told before it starts."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -7,6 +9,7 @@ import pytest
 
 from lab.course.source import sources
 from lab.server.start import first_page, memory_bytes
+from tests.commands import ROOT
 
 TOTAL = psutil.virtual_memory().total
 
@@ -80,3 +83,25 @@ def test_course_that_cannot_be_placed_keeps_nobody_from_the_lab(
     (tmp_path / ".lab-course").write_text("a file in its place")
     assert first_page(tmp_path, "en") == "/lab"
     assert f"the course could not be put into {tmp_path}: " in capsys.readouterr().err
+
+
+def test_server_that_is_attached_ends_gently_with_its_input() -> None:
+    """As when the process that holds it is killed, which tells nobody."""
+    code = (
+        "import signal, sys, time; from lab.server.start import end_with_input;"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit('farewell'));"
+        "end_with_input(); print('here', flush=True); time.sleep(60)"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert server.stdin is not None
+    assert server.stdout is not None
+    assert server.stdout.readline() == "here\n"
+    server.stdin.write("something\n")
+    server.stdin.flush()
+    assert server.poll() is None
+    server.stdin.close()
+    server.stdin = None
+    assert server.communicate(timeout=30)[1] == "farewell\n"
