@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from lab.cluster.placed import PlacedJob, read_placed_job
-from lab.cluster.slurm import WAITING, read_accounts
+from lab.cluster.slurm import WAITING, WORKING, read_accounts
 from lab.cluster.states import words_of_end
 from lab.errors import LabError
 from lab.records.session import Session
 from lab.server import address
 from lab.server.slurm_folder import Last, OnNode, Order, folder_of, read, read_last
 
-_UNUSUAL = {
-    "COMPLETING": "its job is ending", "STAGE_OUT": "its job is ending",
+_HALTED = {
     "SUSPENDED": "Slurm has suspended its job", "STOPPED": "Slurm has stopped its job",
 }  # fmt: skip
 # In a word of Slurm's: what a queue does, and what may keep a job waiting for ever.
@@ -80,18 +79,18 @@ def describe(order: Order, last: Last, job: PlacedJob | None, told: OnNode | Non
         return replace(
             base, state="waiting", note=_why_it_waits(known), expected_utc=_utc(known.starts)
         )
-    if known.state in {"RUNNING", "CONFIGURING", "SIGNALING", "RESIZING", *_UNUSUAL}:
+    if known.state in {"RUNNING", "CONFIGURING", "SIGNALING", "RESIZING", *_HALTED} and (
+        told is None or told.phase not in ("ended", "failed")
+    ):
         return _on_node(replace(base, ends_utc=_utc(known.ends)), known, told, order)
     return replace(base, state="ended", note=_end(known, told))
 
 
 def _on_node(base: Session, job: PlacedJob, told: OnNode | None, order: Order) -> Session:
-    if job.state in _UNUSUAL:
-        return replace(base, state="unhealthy", note=_own_end(told) or _UNUSUAL[job.state])
-    if told is None or told.phase == "starting":
+    if job.state in _HALTED:
+        return replace(base, state="unhealthy", note=_HALTED[job.state])
+    if told is None or told.port is None:
         return replace(base, state="starting")
-    if told.phase in ("ended", "failed") or told.port is None:
-        return replace(base, state="unhealthy", note=f"{_own_end(told)}; its job is ending")
     found = replace(
         base, state=told.phase, note=told.note or None, port=told.port,
         url=address.url(told.port, told.token, told.page),
@@ -120,12 +119,14 @@ def way_from_outside(site: str | None) -> str:
 
 def _end(job: PlacedJob, told: OnNode | None) -> str:
     """Why it ended: Slurm knows best who ended a job, the node why it ended by itself."""
-    if job.state not in ("", "COMPLETED", "FAILED"):
+    if job.state not in {"", "COMPLETED", "FAILED", *WORKING}:
         return words_of_end(job.state)
     if own := _own_end(told):
         return own
     if not job.state:
         return "its job is gone, and Slurm does not say how it ended"
+    if job.state in WORKING:
+        return "its job is ending"
     began = told is not None and told.port is not None
     return words_of_end(job.state) + ("" if began else " before the lab began")
 

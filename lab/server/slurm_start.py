@@ -127,17 +127,21 @@ class Waiter:
         Raises:
             LabError: it ended, could not start, or the person left.
         """
-        begun, ended_at = self.clock(), None
+        begun, amiss_at = self.clock(), None
         session = Session(state="stopped")
         try:
             while True:
                 session = slurm_lab.find()
                 if session.state in ("running", "stopped"):
                     break
-                if session.state == "ended":
-                    ended_at = ended_at or self.clock()
-                    if self.clock() - ended_at > _GRACE_S or _said_its_end():
-                        raise _did_not_start(session)
+                if session.state not in ("ended", "unhealthy"):
+                    amiss_at = None
+                elif amiss_at is None:
+                    amiss_at = self.clock()
+                if session.state == "ended" and _said_its_end():
+                    raise _did_not_start(session)
+                if amiss_at is not None and self.clock() - amiss_at > _GRACE_S:
+                    raise _did_not_start(session)
                 self._tell(session)
                 soon = self.clock() - begun < _SOON_S
                 self.sleep(_POLL_S if soon else _POLL_LONG_S)
@@ -181,6 +185,12 @@ def _said_its_end() -> bool:
 
 
 def _did_not_start(session: Session) -> LabError:
+    if session.state == "unhealthy":
+        return LabError(
+            f"The lab is on {session.node}, and not to be used: {session.note}.",
+            why="it may come back by itself; its kernels may compute",
+            next_step="./inv status tells of it, ./inv logs what it said; ./inv stop ends it",
+        )
     last = slurm_folder.read_last()
     name = last.name if last else ""
     told = slurm_folder.read(slurm_folder.folder_of(name) / "node.json", OnNode)

@@ -49,6 +49,14 @@ def has_state(command: CommandLine, state: str) -> Callable[[], bool]:
     return lambda: status(command)["state"] == state
 
 
+def ended(command: CommandLine, note: str) -> Callable[[], bool]:
+    def holds() -> bool:
+        session = status(command)
+        return (session["state"], session["note"]) == ("ended", note)
+
+    return holds
+
+
 def started(command: CommandLine, work: Path) -> dict[str, Any]:
     result = command("lab", "--slurm", "--work", str(work), "--json")
     assert result.code == 0, result.err
@@ -148,15 +156,13 @@ def test_lab_that_ends_by_itself_says_how(command: CommandLine, work: Path) -> N
     first = started(command, work)
     Server(first["url"]).save("saved.txt", "kept")
     slurm("scancel", "--batch", "--signal=USR1", first["job"])
-    wait_for(has_state(command, "ended"), "the lab to end")
-    assert status(command)["note"] == "the time of its job was up"
+    wait_for(ended(command, "the time of its job was up"), "the lab to end")
     assert (work / "saved.txt").read_text() == "kept"
     assert "Shutting down" in command("logs").out
 
     second = started(command, work)
     slurm("scancel", second["job"])
-    wait_for(has_state(command, "ended"), "the lab to end")
-    assert status(command)["note"] == "its job was cancelled"
+    wait_for(ended(command, "its job was cancelled"), "the lab to end")
 
     third = started(command, work)
     control = os.environ["TEST_CLUSTER"]
@@ -166,8 +172,7 @@ def test_lab_that_ends_by_itself_says_how(command: CommandLine, work: Path) -> N
         slurm(
             *update, "state=down", "reason=power"
         )  # it would notice by itself, half a minute later
-        wait_for(has_state(command, "ended"), "the lab to end")
-        assert status(command)["note"] == "the node failed"
+        wait_for(ended(command, "the node failed"), "the lab to end")
         assert processes(command) == []
     finally:
         slurm(control, "start", third["node"])

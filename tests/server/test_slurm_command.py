@@ -293,6 +293,16 @@ def test_job_that_never_began_is_an_error_with_the_end_of_its_log(
     assert "not found" in failed.value.why
 
 
+def test_lab_that_is_not_well_is_an_error_when_it_stays_so(
+    inv: Call, slurm: Programs, tmp_path: Path
+) -> None:
+    place(tmp_path, told=UP)
+    slurm.add_answer("squeue", out="7|SUSPENDED|n3|1|2|None\n")
+    moments = iter(range(100))
+    with pytest.raises(LabError, match="on n3, and not to be used: Slurm has suspended its job"):
+        waiter([], clock=lambda: float(next(moments))).wait()
+
+
 def test_logs_are_those_of_the_lab_on_the_node(inv: Call, slurm: Programs, tmp_path: Path) -> None:
     folder = place(tmp_path, told=UP)
     (folder / "log.txt").write_text("x")
