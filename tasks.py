@@ -391,6 +391,9 @@ def shell(
 @task(
     help={
         "device": "which image: cpu or cuda (default: cpu)",
+        "sif": "make the image file for Apptainer as well, which the nodes of a cluster run",
+        "archive": "write the image to this file as well, to carry it where no Docker is",
+        "from-archive": "build nothing: make the image file for Apptainer of such an archive",
         "check": "build twice from nothing and compare digests; names the file that differs",
         "base": _BASE,
         "platform": "build for another platform, such as linux/arm64 (needs its emulation)",
@@ -413,18 +416,37 @@ def build(
     dry_run: bool = False,
     json: bool = False,
     output: str = "",
+    sif: bool = False,
+    archive: str = "",
+    from_archive: str = "",
 ) -> None:
-    """Build the lab's image and print its digest and size."""
+    """Build the lab's image and print its digest and size.
+
+    Examples: ./inv build    ./inv build --sif    ./inv build --archive lab.tar
+    """
     from lab.image import report
     from lab.render.build import build_text
 
+    report.refuse_senseless(
+        from_archive,
+        {
+            "check": check, "base": base, "platform": platform, "no-cache": no_cache,
+            "archive": archive, "dry-run": dry_run,
+        },
+    )  # fmt: skip
+    if brought := _path(from_archive):
+        result = report.report_of_archive(brought, say)
+        _publish(result, build_text(result), json=json, output=output)
+        return
     request = report.request(
         device, base=base, platform=platform, cache=not no_cache, verbose=verbose
     )
     if dry_run:
         _show_plan(report.plan(request), json=json, output=output)
         return
-    result = report.build_and_report(request, check=check, say=say)
+    result = report.build_and_report(
+        request, check=check, say=say, archive=_path(archive), with_sif=sif
+    )
     _publish(result, build_text(result), json=json, output=output)
 
 

@@ -66,7 +66,7 @@ def _launch(where: Wish, order: Order, show: Show, say: Say, *, dry_run: bool) -
     if not show.watch:  # shown here, with the width and the colours of this terminal
         show = Show(json=True)
     choice = _chosen(where)
-    if where.image is None and not is_there(choice.engine, own_image("cuda")):
+    if where.image is None and not _has_cuda(choice.engine):
         # NVML comes with the driver: any image serves, and the one without CUDA has a tenth of the
         # size.
         choice = dataclasses.replace(choice, device="cpu")
@@ -74,6 +74,10 @@ def _launch(where: Wish, order: Order, show: Show, say: Say, *, dry_run: bool) -
         where, (*_command(order, show), "--engine=host"), say, dry_run=dry_run,
         piped=not show.watch, choice=choice,
     )  # fmt: skip
+
+
+def _has_cuda(engine: str) -> bool:
+    return is_there(engine, own_image("cuda", engine))
 
 
 def _chosen(where: Wish) -> Choice:

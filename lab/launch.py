@@ -9,7 +9,6 @@ from pathlib import Path
 from lab.engines import apptainer, docker, host
 from lab.engines.choose import Choice, choose
 from lab.engines.request import LaunchRequest, Mount
-from lab.errors import LabError
 from lab.image.provide import own_image, provide_image
 from lab.language import parse_language
 from lab.locks.install import ensure_environment, environment_folder
@@ -86,7 +85,6 @@ def prepare(
     work = typed_path(str(wish.work or work_default()))
     if not dry_run:
         work = prepare_work(work)
-        refuse_unfinished(choice)
     request = request_for(choice, wish, command, work, say, dry_run=dry_run)
     if piped:
         request = replace(request, terminal=False)
@@ -113,34 +111,27 @@ def request_for(
     """The frozen request for a command; the image is made where it is missing."""
     image, user = "", ""
     if choice.engine != "host":
-        image = wish.image or own_image(choice.device)
-        if not dry_run and choice.engine != "apptainer":
+        image = wish.image or own_image(choice.device, choice.engine)
+        if not dry_run:
             image = provide_image(choice, wish.image, wish.base, say)
     if choice.state is not None:
         user = container_user(work, rootless=choice.state.rootless)
     return LaunchRequest(
         command=command, image=image, work=work, user=user, device=choice.device, gpu=choice.gpu,
         gpu_name=choice.gpu_name or LaunchRequest.gpu_name, memory_bytes=wish.memory_bytes,
-        mounts=wish.mounts, environment=(("LAB_LANGUAGE", parse_language("", os.environ)),),
+        mounts=wish.mounts, environment=_variables(choice),
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
     )  # fmt: skip
 
 
-def refuse_unfinished(choice: Choice) -> None:
-    """Say plainly what an engine cannot do yet.
-
-    Raises:
-        LabError: nothing can be started with this engine.
-    """
-    if choice.engine == "apptainer":
-        raise LabError(
-            "Apptainer cannot run the lab yet.",
-            why=(
-                "its image file comes with the cluster's commands; so far only its command line"
-                " exists"
-            ),
-            next_step="use --engine docker, podman or host; --dry-run shows the command line",
-        )
+def _variables(choice: Choice) -> tuple[tuple[str, str], ...]:
+    """What a container is told: the language, and which of the node's GPUs Slurm gave us, where it
+    would see all of them."""
+    found: list[tuple[str, str]] = [("LAB_LANGUAGE", parse_language("", os.environ))]
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if choice.engine == "apptainer" and choice.gpu != "none" and given is not None:
+        found.append(("CUDA_VISIBLE_DEVICES", given))
+    return tuple(found)
 
 
 def _on_host(choice: Choice, request: LaunchRequest, say: Say, *, dry_run: bool) -> Launch:

@@ -16,6 +16,7 @@ from lab.bench.selftest import SECONDS, judge_selftest, selftest_cases
 from lab.engines.choose import Choice
 from lab.errors import LabError
 from lab.image.inputs import hash_file
+from lab.image.sif import DIGEST, LOCK, read_labels
 from lab.launch import Launch, Wish, chosen, host_lock, prepare
 from lab.paths import LOCKS
 from lab.process import Conversation, run
@@ -282,6 +283,11 @@ def _source(bench: Bench) -> dict[str, str | None]:
     if image is None:
         lock = LOCKS / f"{host_lock(bench.choice)}.txt"
         return {"lock_sha256": hash_file(lock) if lock.exists() else None}
+    if engine == "apptainer":
+        labels = read_labels(Path(image))
+        return {
+            "image": image, "image_digest": labels.get(DIGEST), "lock_sha256": labels.get(LOCK)
+        }  # fmt: skip
     form = '{{.Id}} {{index .Config.Labels "pytorch-lab.lock"}}'
     seen = run([engine, "image", "inspect", "--format", form, image])
     digest, _, lock_hash = seen.stdout.strip().partition(" ")

@@ -18,6 +18,7 @@ from tests.fakes import as_nobody as as_nobody
 from tests.fakes import entered_by_all as entered_by_all
 from tests.fakes import programs as programs
 from tests.nvml.library import Driver, build, has_compiler
+from tests.sif import built as built
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,6 +46,7 @@ NEEDS = {
         "a Slurm cluster of four nodes that the program in TEST_CLUSTER can slow down and crash",
         lambda: "TEST_CLUSTER" in os.environ and _answers("sinfo", "--noheader"),
     ),
+    "apptainer": ("Apptainer", lambda: _answers("apptainer", "version")),
     "gpu": ("an NVIDIA GPU", lambda: _answers("nvidia-smi", "-L")),
     "root": ("root", lambda: os.geteuid() == 0),
     "driver": ("gcc and Debian's libcjson-dev", has_compiler),

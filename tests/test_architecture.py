@@ -57,7 +57,7 @@ ROOMS = {
         "whole",
     },
     "locks": {"errors", "process", "records", "paths", "turn"},
-    "image": {"errors", "process", "records", "paths", "engines", "locks"},
+    "image": {"errors", "process", "records", "paths", "engines", "locks", "turn"},
     "doctor": {
         "errors",
         "process",

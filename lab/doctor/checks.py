@@ -14,6 +14,7 @@ from lab.doctor.engine import (
     check_compose,
     check_engine_address,
     check_engines,
+    check_image_file,
     check_image_store,
 )
 from lab.doctor.facts import Facts, Wish, device_kind
@@ -31,7 +32,8 @@ from lab.doctor.port import check_port, read_port
 from lab.doctor.work import check_work, read_work
 from lab.engines.probe import EngineState, gpu_names, read_cdi_files
 from lab.errors import LabError
-from lab.image.provide import is_there, own_image
+from lab.image.provide import image_path, is_there, own_image
+from lab.image.sif import try_image
 from lab.locks.install import is_made
 from lab.locks.sources import read_sources
 from lab.paths import state as state_folder
@@ -54,6 +56,7 @@ def all_checks(wish: Wish, facts: Facts) -> list[Check]:
         "compose": _compose,
         "buildx": _buildx,
         "image-store": _image_store,
+        "image-file": _image_file,
         "gpu": _gpu,
         "driver": _driver,
         "architecture": _architecture,
@@ -137,6 +140,20 @@ def _buildx(wish: Wish, facts: Facts) -> Found:
 def _image_store(wish: Wish, facts: Facts) -> Found:
     container = _container(facts)
     return None if container is None else check_image_store(container)
+
+
+def _image_file(wish: Wish, facts: Facts) -> Found:
+    if wish.engine != "apptainer" or not facts.place.result().states[0].answers:
+        return None
+    own = own_image(_kind(wish, facts), "apptainer")
+    path = image_path(wish.image) if wish.image else own
+    there, trouble = is_there("apptainer", path), None
+    if there:
+        try:
+            try_image(path)
+        except LabError as error:
+            trouble = error
+    return check_image_file(path, trouble, there=there)
 
 
 def _gpu(wish: Wish, facts: Facts) -> Found:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lab.engines.choose import not_answering
 from lab.engines.probe import EngineState
+from lab.errors import LabError
 from lab.process import Finished
 from lab.records.doctor import Finding, Status
 
@@ -26,8 +27,6 @@ def check_engines(engine: str, states: Sequence[EngineState]) -> list[Finding]:
             installed is no trouble, and a broken one is a warning, since the host is left.
         states: the engines that were asked, in that order.
     """
-    if engine == "apptainer":
-        return [_apptainer()]
     asked = engine != "auto"
     installed = [state for state in states if asked or state.problem != "not_installed"]
     if installed or not states:
@@ -37,16 +36,6 @@ def check_engines(engine: str, states: Sequence[EngineState]) -> list[Finding]:
     return [Finding(name="engine", status="ok", seen=seen)]
 
 
-def _apptainer() -> Finding:
-    return Finding(
-        name="apptainer",
-        status="fail",
-        seen="Apptainer cannot start the lab yet",
-        why="only its command line exists, for --dry-run",
-        next="use --engine docker, podman or host",
-    )
-
-
 def _check_engine(state: EngineState, *, asked: bool) -> Finding:
     if not state.answers:
         error = not_answering(state)
@@ -54,6 +43,8 @@ def _check_engine(state: EngineState, *, asked: bool) -> Finding:
         return Finding(
             name=state.program, status=status, seen=error.what, why=error.why, next=error.next_step
         )
+    if state.program == "apptainer":
+        return Finding(name="apptainer", status="ok", seen=f"Apptainer {state.version} is there")
     product = "Podman" if is_podman(state) else "Docker"
     seen = f"{product} {state.version} answers" + (", rootless" if state.rootless else "")
     least = LEAST_PODMAN if is_podman(state) else LEAST_DOCKER
@@ -89,6 +80,28 @@ def read_version(text: str) -> tuple[int, int] | None:
     """Major and minor of the first version in a text: `Docker Compose version v2.26.1-4`."""
     found = re.search(r"(?<![\w.])v?(\d+)\.(\d+)(?=[.\s+~-]|$)", text, re.ASCII)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def check_image_file(path: str, trouble: LabError | None, *, there: bool) -> Finding:
+    """Say whether Apptainer runs the lab's image file.
+
+    Args:
+        path: of the file.
+        trouble: why a container of it did not start.
+        there: whether there is such a file.
+    """
+    if not there:
+        return Finding(
+            name="image-file", status="warn", seen=f"no image file for Apptainer yet: {path}",
+            why="the first command in Apptainer makes it, where Docker answers as well",
+            next="./inv build --sif makes it; without Docker: ./inv build --from-archive FILE",
+        )  # fmt: skip
+    if trouble is not None:
+        return Finding(
+            name="image-file", status="fail", seen=f"{trouble.what} ({path})",
+            why=trouble.why, next=trouble.next_step,
+        )  # fmt: skip
+    return Finding(name="image-file", status="ok", seen=f"Apptainer runs {path}")
 
 
 def check_compose(state: EngineState, answered: Finished) -> Finding:

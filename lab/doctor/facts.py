@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.doctor.deadline import start
 from lab.engines.choose import gpu_access
-from lab.engines.probe import EngineState, probe_engine
+from lab.engines.probe import EngineState, probe_apptainer, probe_engine
 from lab.gpu.host import GpuHost, read_gpu_host
 from lab.gpu.report import make_report
 from lab.gpu.snapshot import Snapshot
@@ -115,8 +115,10 @@ def _judged(snapshot: Snapshot, root: Path, environ: Mapping[str, str]) -> list[
 
 def find_place(wish: Wish) -> Place:
     """Ask the engines, as `choose` does, and say where the lab would run."""
-    if wish.engine in ("host", "apptainer") or wish.apple_by_itself:
-        return Place(states=(), container=None, on_host=wish.engine != "apptainer")
+    if wish.engine == "apptainer":
+        return Place(states=(probe_apptainer(),), container=None, on_host=False)
+    if wish.engine == "host" or wish.apple_by_itself:
+        return Place(states=(), container=None, on_host=True)
     states = []
     for program in ("docker", "podman") if wish.engine == "auto" else (wish.engine,):
         states.append(probe_engine(program))

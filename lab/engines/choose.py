@@ -3,7 +3,7 @@
 import platform
 from dataclasses import dataclass
 
-from lab.engines.probe import EngineState, host_has_gpu, probe_engine
+from lab.engines.probe import EngineState, host_has_gpu, probe_apptainer, probe_engine
 from lab.engines.request import Device, GpuAccess
 from lab.errors import LabError
 
@@ -11,6 +11,10 @@ ENGINES = ("auto", "docker", "podman", "apptainer", "host")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 _INSTALL = "install Docker or Podman, or run on the host: --engine host"
+_APPTAINER = (
+    "install it, or where a cluster keeps it as a module: module load apptainer; or run on the"
+    " host: --engine host"
+)
 _REMEDIES = {
     "not_installed": ("no program of that name is on the PATH", _INSTALL),
     "not_running": (
@@ -45,7 +49,8 @@ class Choice:
         gpu: how a container gets the GPU.
         gpu_name: the CDI device.
         why: one sentence on what `auto` chose, for people.
-        state: the container engine as found; None on the host.
+        state: Docker or Podman as found; None on the host and for Apptainer, whose containers run
+            as the caller.
     """
 
     engine: str
@@ -112,6 +117,8 @@ def _short(state: EngineState) -> str:
 def not_answering(state: EngineState, *, build: bool = False) -> LabError:
     """The error for an engine that was asked for, or that a build needs, and does not answer."""
     why, remedy = _REMEDIES[state.problem]
+    if state.program == "apptainer":
+        remedy = _APPTAINER
     if build:  # only an engine builds an image; running on the host needs none
         remedy = remedy.replace(", or run on the host: --engine host", "")
         remedy = remedy.replace("; or run on the host: --engine host", "")
@@ -150,6 +157,9 @@ def _in_container(state: EngineState, device: str) -> Choice:
 
 
 def _in_apptainer(device: str) -> Choice:
+    state = probe_apptainer()
+    if not state.answers:
+        raise not_answering(state)
     has_gpu = host_has_gpu()
     if device == "mps" or (device == "cuda" and not has_gpu):
         raise LabError(
@@ -160,7 +170,7 @@ def _in_apptainer(device: str) -> Choice:
     cuda = has_gpu and device != "cpu"
     return Choice(
         engine="apptainer", device="cuda" if cuda else "cpu", gpu="nvidia" if cuda else "none",
-        why="apptainer, with the GPU" if cuda else "apptainer, on the CPU",
+        why=f"apptainer {state.version}, " + ("with the GPU" if cuda else "on the CPU"),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lab.engines.request import WORK, LaunchRequest, Mount, csv_line
+from lab.engines.request import HOME, WORK, LaunchRequest, Mount, csv_line
 
 # Every container of the lab, however it is started: compose.yaml says the same, and a test
 # compares them.
@@ -13,7 +13,7 @@ HARDENING = (
     "--pids-limit=4096",
     # exec: torch.compile loads the libraries that it builds under /tmp
     "--tmpfs=/tmp:exec,mode=1777",
-    "--tmpfs=/home/student:exec,mode=1777",
+    f"--tmpfs={HOME}:exec,mode=1777",
 )
 
 

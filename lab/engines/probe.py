@@ -19,7 +19,7 @@ class EngineState:
     """One container engine as found.
 
     Args:
-        program: `docker` or `podman`.
+        program: `docker`, `podman` or `apptainer`.
         answers: whether containers can be started now.
         version: the server's version.
         problem: why it does not answer; empty when it does. One of the words of `problem_of`.
@@ -69,6 +69,19 @@ def probe_engine(program: str = "docker", timeout_s: float = 20) -> EngineState:
         problem = problem_of(detail, done.code)
         return EngineState(program=program, answers=False, problem=problem, detail=detail)
     return _state(program, info)
+
+
+def probe_apptainer() -> EngineState:
+    """Ask for Apptainer; whether it can mount an image file shows when one is tried."""
+    if shutil.which("apptainer") is None:
+        return EngineState(program="apptainer", answers=False, problem="not_installed")
+    done = run(["apptainer", "version"], timeout_s=20)
+    if not done.ok:
+        problem = "hangs" if done.code == 124 else "unknown"
+        return EngineState(
+            program="apptainer", answers=False, problem=problem, detail=done.last_words
+        )
+    return EngineState(program="apptainer", answers=True, version=done.stdout.strip())
 
 
 def _parse_info(text: str) -> dict[str, Any]:

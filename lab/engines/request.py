@@ -12,6 +12,8 @@ GpuAccess = Literal["none", "cdi", "nvidia"]
 
 # Where a student's folder appears inside a container.
 WORK = "/work"
+# The home of whoever runs a container: in memory, and gone with it.
+HOME = "/home/student"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,14 @@ def read_manifest(archive: Path) -> ImageManifest:
     )
 
 
+def read_labels(archive: Path) -> dict[str, str]:
+    """The labels of the image that `read_manifest` finds in an archive."""
+    config = read_manifest(archive).config
+    with tarfile.open(archive) as tar:
+        labels: dict[str, str] = _blob_json(tar, config)["config"]["Labels"]
+    return labels
+
+
 def _platform(tar: tarfile.TarFile, index: dict[str, Any]) -> dict[str, Any]:
     for descriptor in index["manifests"]:
         if descriptor.get("platform", {}).get("os") == "unknown":
@@ -56,15 +64,18 @@ def _platform(tar: tarfile.TarFile, index: dict[str, Any]) -> dict[str, Any]:
     raise ValueError("the archive holds no image")
 
 
-def _json(tar: tarfile.TarFile, name: str) -> dict[str, Any]:
+def _json(tar: tarfile.TarFile, name: str, digest: str = "") -> dict[str, Any]:
     member = tar.extractfile(name)
     assert member is not None
-    content: dict[str, Any] = json.load(member)
+    data = member.read()
+    if digest and digest != f"sha256:{hashlib.sha256(data).hexdigest()}":
+        raise ValueError(f"{name} is not what its digest says")
+    content: dict[str, Any] = json.loads(data)
     return content
 
 
 def _blob_json(tar: tarfile.TarFile, digest: str) -> dict[str, Any]:
-    return _json(tar, "blobs/" + digest.replace(":", "/"))
+    return _json(tar, "blobs/" + digest.replace(":", "/"), digest)
 
 
 def differences(left: Path, right: Path) -> list[str]:

@@ -2,11 +2,15 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from lab.engines.choose import not_answering
 from lab.engines.probe import probe_engine
 from lab.errors import CheckFailed, LabError
+from lab.image import sif
+from lab.image.archive import read_manifest
 from lab.image.build import (
+    NAME,
     BuildRequest,
     build,
     build_arguments,
@@ -16,7 +20,7 @@ from lab.image.build import (
     stored_image,
 )
 from lab.image.inputs import hash_file
-from lab.image.provide import default_base
+from lab.image.provide import default_base, own_image
 from lab.locks.sources import read_sources
 from lab.paths import ROOT
 from lab.records.build import BuildReport
@@ -58,9 +62,21 @@ def plan(request: BuildRequest) -> list[str]:
 
 
 def build_and_report(
-    request: BuildRequest, *, check: bool, say: Callable[[str], None]
+    request: BuildRequest,
+    *,
+    check: bool,
+    say: Callable[[str], None],
+    archive: Path | None = None,
+    with_sif: bool = False,
 ) -> BuildReport:
     """Build an image, prove it where that was asked for, and say what it is.
+
+    Args:
+        request: what to build.
+        check: build twice from nothing first, and compare.
+        say: takes lines of progress.
+        archive: write the image to this file as well.
+        with_sif: make the image file for Apptainer as well.
 
     Raises:
         CheckFailed: two builds from nothing differ.
@@ -76,6 +92,7 @@ def build_and_report(
                 ' "features": {"containerd-snapshotter": true} in /etc/docker/daemon.json)'
             ),
         )
+    _can_be_kept(request, archive, with_sif=with_sif)
     started = time.monotonic()
     proven = prove(request, say) if check else None
     image = build(request, say)
@@ -89,14 +106,75 @@ def build_and_report(
             ),
             next_step="make it anew: ./inv build --no-cache",
         )
+    if archive is not None:
+        sif.save_archive(image, archive, say)
+    made = sif.sif_of_image(image, say) if with_sif else None
     return BuildReport(
         image=image, device=request.device, base=request.base or _named_base(),
         digest=proven.digest if proven else stored.digest if stored else None,
         compressed_bytes=stored.compressed_bytes if stored else None,
-        inputs=request.inputs,
+        inputs=request.inputs, archive=str(archive) if archive else None,
+        sif=str(made) if made else None, sif_bytes=made.stat().st_size if made else None,
         lock=hash_file(request.root / "docker" / "locks" / f"{request.device}.txt"),
         identical=True if proven else None, duration_s=round(time.monotonic() - started, 1),
     )  # fmt: skip
+
+
+def _can_be_kept(request: BuildRequest, archive: Path | None, *, with_sif: bool) -> None:
+    """See that what is to be made of the image can be, before minutes are spent on it.
+
+    Raises:
+        LabError: it cannot.
+    """
+    if archive is not None and not archive.parent.is_dir():
+        raise LabError(
+            f"The archive {archive} cannot be written.",
+            why=f"there is no folder {archive.parent}",
+            next_step="make the folder first, or name another file: --archive FILE",
+        )
+    if with_sif and request.platform:
+        raise LabError(
+            "--sif and --platform exclude each other.",
+            why="an image file for Apptainer is made on a machine of the kind that runs it",
+            next_step="pass --archive FILE, and there ./inv build --from-archive FILE",
+        )
+    if with_sif:
+        sif.need_apptainer()
+
+
+def report_of_archive(archive: Path, say: Callable[[str], None]) -> BuildReport:
+    """Make the image file for Apptainer of an archive that was brought here, and say what it is.
+
+    Raises:
+        LabError: it is no archive of the lab's image, or no image file could be made of it.
+    """
+    started = time.monotonic()
+    labels, manifest = sif.labels_to_keep(archive), read_manifest(archive)
+    made = sif.sif_of_archive(archive, say)
+    device, inputs = labels[sif.DEVICE], labels[sif.INPUTS]
+    if str(made) != own_image(device, "apptainer"):
+        say(f"this clone's files are others than the image's: name it with --image {made}")
+    return BuildReport(
+        image=f"{NAME}:{device}-{inputs[:12]}", device=device, digest=manifest.digest,
+        compressed_bytes=manifest.compressed_bytes, inputs=inputs, lock=labels[sif.LOCK], base=None,
+        archive=str(archive), sif=str(made), sif_bytes=made.stat().st_size,
+        duration_s=round(time.monotonic() - started, 1),
+    )  # fmt: skip
+
+
+def refuse_senseless(from_archive: str, others: dict[str, object]) -> None:
+    """Refuse options of a build beside an archive, of which nothing is built.
+
+    Raises:
+        LabError: one was given.
+    """
+    clash = [name for name, value in others.items() if value]
+    if from_archive and clash:
+        raise LabError(
+            f"--from-archive and --{clash[0]} exclude each other.",
+            why="an archive is taken as it is, and nothing is built",
+            next_step="leave one of them out: ./inv build --from-archive FILE",
+        )
 
 
 def _named_base() -> str:

@@ -18,8 +18,14 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     """Hash of all that the image is made of."""
     lock: str
     """Hash of the lock its packages came from."""
-    base: str
-    """The image it was built on, by digest, or the stand-in's name."""
+    base: str | None
+    """The image it was built on, by digest, or the stand-in's name; null where an archive was
+    taken."""
+    archive: str | None = None
+    """The file that holds the image, to be carried elsewhere."""
+    sif: str | None = None
+    """The image file for Apptainer; its label `pytorch-lab.digest` is `digest`."""
+    sif_bytes: int | None = None
     identical: bool | None = None
     """Whether two builds from nothing gave this digest; null where that was not tried."""
     duration_s: float

@@ -12,9 +12,13 @@ def build_text(report: BuildReport) -> str:
         f"  image     {report.image}",
         f"  digest    {report.digest or 'not known (older image store)'}",
         f"  size      {size}",
-        f"  base      {report.base}",
+        f"  base      {report.base or 'not known'}",
         f"  built in  {report.duration_s:.0f} s",
     ]
     if report.identical:
         lines.append("  identical two builds from nothing gave this digest")
+    if report.archive:
+        lines.append(f"  archive   {report.archive}")
+    if report.sif:
+        lines.append(f"  sif       {report.sif}, {(report.sif_bytes or 0) / 1e6:.0f} MB")
     return "\n".join(lines)

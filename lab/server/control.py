@@ -12,12 +12,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lab.course import updating
-from lab.engines import apptainer
 from lab.engines.choose import Choice, check_words, choose
 from lab.engines.docker import compose_environment, compose_up_arguments, serve_arguments
 from lab.engines.request import LaunchRequest
 from lab.errors import LabError
-from lab.launch import Say, Wish, host_lock, refuse_unfinished, request_for
+from lab.launch import Say, Wish, host_lock, request_for
 from lab.locks.install import ensure_environment, environment_folder
 from lab.paths import ROOT, state, typed_path, work_default
 from lab.records.session import Session
@@ -56,7 +55,7 @@ def start(wish: Wish, say: Say) -> Session:
             slurm_stop.forget()
         choice = choose(wish.engine, wish.device)
         say(choice.why)
-        refuse_unfinished(choice)
+        _refuse_apptainer(choice)
         if wish.port is not None:
             check_port(wish.port)  # before minutes are spent on an image
         started = time.monotonic()
@@ -73,6 +72,23 @@ def start(wish: Wish, say: Say) -> Session:
             raise
         say(f"ready after {time.monotonic() - started:.1f} s")
         return session
+
+
+def _refuse_apptainer(choice: Choice) -> None:
+    """Say plainly what an engine cannot do.
+
+    Raises:
+        LabError: it keeps no server.
+    """
+    if choice.engine == "apptainer":
+        raise LabError(
+            "Apptainer does not run JupyterLab for the lab.",
+            why="it has no service that keeps a server and finds it again",
+            next_step=(
+                "use --engine docker, podman or host; in Apptainer run ./inv shell, bench,"
+                " autograd, graph and gpu"
+            ),
+        )
 
 
 def status_for_start(wish: Wish, say: Say) -> Session:
@@ -173,14 +189,13 @@ def _age_s(session: Session) -> float:
 def plan(wish: Wish) -> list[str]:
     """The command line, with its variables, that `start` would run; starts and makes nothing."""
     choice = choose(wish.engine, wish.device)
+    _refuse_apptainer(choice)
     work = typed_path(str(wish.work or work_default()))
     request = request_for(choice, wish, _START, work, lambda _: None, dry_run=True)
     port = wish.port or FIRST
     if choice.engine == "host":
         argv = background.arguments(request, environment_folder(host_lock(choice)), port)
         return argv
-    if choice.engine == "apptainer":
-        return apptainer.run_arguments(request)
     if choice.engine == "podman":
         return serve_arguments(container.project(), request, port)
     argv = compose_up_arguments(str(ROOT), container.project(), request, choice.engine)

@@ -12,10 +12,12 @@ from lab.doctor.engine import (
     check_compose,
     check_engine_address,
     check_engines,
+    check_image_file,
     check_image_store,
     read_version,
 )
-from lab.engines.probe import EngineState, probe_engine
+from lab.engines.probe import EngineState, probe_apptainer, probe_engine
+from lab.errors import LabError
 from lab.process import Finished, run
 from lab.records.doctor import Finding
 
@@ -118,8 +120,22 @@ def test_engine_that_stands_in_for_a_broken_one_leaves_the_warning() -> None:
     assert [(f.name, f.status) for f in found] == [("docker", "warn"), ("podman", "ok")]
 
 
-def test_engine_apptainer_cannot_start_the_lab() -> None:
-    assert [f.status for f in check_engines("apptainer", [])] == ["fail"]
+def test_engine_apptainer_is_there_or_is_told_what_to_do(program: Program) -> None:
+    program("apptainer", "exit 3")
+    (broken,) = check_engines("apptainer", [probe_apptainer()])
+    assert (broken.name, broken.status) == ("apptainer", "fail")
+    program("apptainer", "echo 1.4.5")
+    (found,) = check_engines("apptainer", [probe_apptainer()])
+    assert (found.status, found.seen) == ("ok", "Apptainer 1.4.5 is there")
+
+
+def test_image_file_is_there_and_runs_or_its_trouble_is_told() -> None:
+    assert check_image_file("a.sif", None, there=True).status == "ok"
+    missing = check_image_file("a.sif", None, there=False)
+    assert (missing.status, "./inv build --sif" in missing.next) == ("warn", True)
+    trouble = LabError("It does not start.", why="no fuse", next_step="get some")
+    found = check_image_file("a.sif", trouble, there=True)
+    assert (found.status, found.why, found.next) == ("fail", "no fuse", "get some")
 
 
 @pytest.mark.parametrize(

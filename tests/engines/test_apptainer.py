@@ -3,17 +3,17 @@
 import copy
 from pathlib import Path
 
-from lab.engines.apptainer import run_arguments
+from lab.engines.apptainer import build_arguments, definition, run_arguments, try_arguments
 from lab.engines.request import LaunchRequest, Mount
 
-CLOSED = ["--containall", "--no-home", "--writable-tmpfs", "--cleanenv", "--no-privs"]
+START = ["apptainer", "--quiet", "exec"]
+CLOSED = ["--containall", "--no-privs", "--home", "/home/student"]
 
 
 def test_run_arguments_are_the_whole_line() -> None:
     request = LaunchRequest(command=("python", "-c", "1"), image="lab.sif", work=Path("/w"))
     assert run_arguments(request) == [
-        "apptainer", "exec", *CLOSED, "--pwd", "/work",
-        "--mount", "type=bind,source=/w,destination=/work",
+        *START, *CLOSED, "--pwd", "/work", "--mount", "type=bind,source=/w,destination=/work",
         "lab.sif", "python", "-c", "1",
     ]  # fmt: skip
 
@@ -31,7 +31,7 @@ def test_run_arguments_with_a_gpu_mounts_and_variables() -> None:
     )
     before = copy.deepcopy(request)
     expected = [
-        "apptainer", "exec", *CLOSED, "--pwd", "/work", "--nv",
+        *START, *CLOSED, "--pwd", "/work", "--nv",
         "--mount", "type=bind,source=/home/maría/mi curso,destination=/work",
         "--mount", 'type=bind,"source=/a, b",destination=/data,ro',
         "--env", "LANG=C.UTF-8",
@@ -40,3 +40,14 @@ def test_run_arguments_with_a_gpu_mounts_and_variables() -> None:
     assert run_arguments(request) == expected
     assert run_arguments(request) == expected
     assert request == before
+
+
+def test_image_is_tried_as_it_will_be_run() -> None:
+    assert try_arguments("/a b/lab.sif") == [*START, *CLOSED, "/a b/lab.sif", "true"]
+
+
+def test_definition_names_the_archive_and_the_labels() -> None:
+    assert definition("image.tar", {"a.digest": "sha256:1"}) == (
+        "Bootstrap: oci-archive\nFrom: image.tar\n\n%labels\n    a.digest sha256:1\n"
+    )
+    assert build_arguments("lab.def", "lab.sif")[-2:] == ["lab.sif", "lab.def"]

@@ -266,7 +266,9 @@ def test_mps_in_a_container_is_an_error(machine: Machine) -> None:
 
 
 def test_apptainer_hands_over_a_gpu_where_the_host_has_one(machine: Machine) -> None:
+    machine.programs.add_answer("apptainer", out="1.4.5\n")
     assert choose(engine="apptainer").gpu == "none"
+    assert choose(engine="apptainer").why == "apptainer 1.4.5, on the CPU"
     machine.has(gpu=True)
     choice = choose(engine="apptainer")
     assert (choice.engine, choice.device, choice.gpu) == ("apptainer", "cuda", "nvidia")
@@ -275,8 +277,19 @@ def test_apptainer_hands_over_a_gpu_where_the_host_has_one(machine: Machine) -> 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_apptainer_without_a_gpu_refuses(machine: Machine, device: str) -> None:
+    machine.programs.add_answer("apptainer", out="1.4.5\n")
     with pytest.raises(LabError, match=f"no device {device} for Apptainer"):
         choose(engine="apptainer", device=device)
+
+
+def test_apptainer_that_is_missing_or_broken_is_an_error(machine: Machine) -> None:
+    with pytest.raises(LabError, match="Apptainer cannot start containers") as caught:
+        choose(engine="apptainer")
+    assert "module load apptainer" in caught.value.next_step
+    machine.programs.add_answer("apptainer", err="no configuration", code=255)
+    with pytest.raises(LabError) as caught:
+        choose(engine="apptainer")
+    assert "no configuration" in caught.value.why
 
 
 def test_unknown_words_are_errors_that_name_the_known_ones() -> None:
