@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from msgspec import Struct
 
+    from lab.cluster.site import Site
     from lab.cluster_work import Work
     from lab.errors import LabError
     from lab.records.cluster import Kind
@@ -182,8 +183,8 @@ def _refuse_clash(
 
 
 def _run_on_nodes(
-    kind: "Kind", on_nodes: dict[str, Any], work: "Callable[[], Work]", *, json: bool, output: str,
-    dry_run: bool, report: Path | None = None, **afterwards: Any,
+    kind: "Kind", on_nodes: dict[str, Any], work: "Callable[[Site], Work]", *, json: bool,
+    output: str, dry_run: bool, report: Path | None = None, **afterwards: Any,
 ) -> None:  # fmt: skip
     """Run a task on the nodes of a cluster, or go on with a run, and end; `afterwards` as Asked has
     it."""

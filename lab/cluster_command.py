@@ -13,14 +13,15 @@ from lab.cluster.follow import Follower
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
 from lab.cluster.merge import merge, suspects
 from lab.cluster.reference import compare_with, read_reference
+from lab.cluster.site import Site
 from lab.cluster.slurm import read_nodes
 from lab.cluster.states import phase_of
 from lab.cluster.submit import submit_wanted
 from lab.cluster_order import chosen_nodes, gpus_of, plan, request_of
+from lab.cluster_place import make_ready
 from lab.cluster_report import write_report
 from lab.cluster_work import Work
 from lab.errors import LabError
-from lab.locks.install import ensure_environment
 from lab.on_nodes import Asked
 from lab.records.cluster import ClusterReport, Submitted
 from lab.records.save import save, to_json
@@ -33,11 +34,11 @@ _FAILED = 3
 _WELL = ("ok", "warn", "unknown")
 
 
-def run(work: Callable[[], Work], asked: Asked, tell: Tell, *, dry_run: bool) -> int:
+def run(work: Callable[[Site], Work], asked: Asked, tell: Tell, *, dry_run: bool) -> int:
     """Do what was asked for; returns the exit code.
 
     Args:
-        work: makes what every node is to do; called for a new run alone.
+        work: makes what every node is to do, with the site's defaults; called for a new run alone.
         asked: what was typed for the cluster.
         tell: where results go.
         dry_run: show what would be submitted.
@@ -50,14 +51,14 @@ def run(work: Callable[[], Work], asked: Asked, tell: Tell, *, dry_run: bool) ->
     if asked.reference is not None:
         read_reference(asked.reference)  # a misspelt name shows before hours are spent
     if dry_run:
-        planned = plan(work(), asked)
+        planned = plan(work(asked.site), asked)
         tell.publish(planned, plan_text(planned))
         return 0
     if asked.collect is not None:
         return _go_on(open_folder(asked.collect), asked, tell)
     if asked.retry is not None:
         return _retry(open_folder(asked.retry), asked, tell)
-    new = work()
+    new = work(asked.site)
     chosen = chosen_nodes(asked)
     folder = _begin(new, asked, chosen, tell)
     folder.want(chosen.to_submit, "first")
@@ -83,8 +84,8 @@ def _begin(work: Work, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
     name = new_name()
     gpus = gpus_of(asked, chosen)
     script = batch_script(request_of(work, asked, name, gpus))
-    if work.packages:  # made once, here, rather than by all nodes at once
-        ensure_environment(work.packages, say=tell.say)
+    if work.place is not None:
+        make_ready(work.place, tell.say)
     submitted = Submitted(
         kind=work.kind, run=name, argv=list(asked.argv),
         nodes=list(chosen.nodes), unavailable=chosen.unavailable,

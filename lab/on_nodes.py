@@ -14,10 +14,11 @@ _MOST_NODES = 100_000
 # What each task can use of its own options on every node, and in its other ways.
 _ON_EACH: dict[Kind, set[str]] = {
     "bench": {
-        "quick", "full", "only", "size", "dtype", "budget", "precision", "threads", "seed",
+        "quick", "full", "only", "size", "dtype", "budget", "precision", "threads", "seed", "image",
+        "base",
     },
     "gpu": {"only", "deadline", "throughput"},
-    "autograd": {"only", "target", "shapes", "order", "budget", "seed"},
+    "autograd": {"only", "target", "shapes", "order", "budget", "seed", "image", "base"},
 }  # fmt: skip
 _OTHERWISE = {
     "show": {"compare", "report", "force"},

@@ -23,6 +23,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         chunk: nodes of one job, at most.
         max_submit: jobs in the queue at once; None takes all.
         gpus_per_node: that each job asks for on a node; `all` are those that Slurm knows there.
+        engine: host or apptainer; empty is host.
+        image: the image file for Apptainer, as `--image` names it; empty is the lab's own.
         floor_percent: a node that is slower by less is no straggler.
         options: further options of sbatch, such as `--qos=debug`.
     """
@@ -38,6 +40,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gpus_per_node: int | Literal["all"] | None = None
     floor_percent: float = 5.0
     options: list[str] = []
+    engine: str = ""
+    image: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no cluster can mean."""
