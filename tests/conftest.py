@@ -18,6 +18,7 @@ from tests.fakes import as_nobody as as_nobody
 from tests.fakes import entered_by_all as entered_by_all
 from tests.fakes import programs as programs
 from tests.nvml.library import Driver, build, has_compiler
+from tests.seeded import seed
 from tests.sif import built as built
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,8 +204,11 @@ def make_driver(nvml_library: Path, tmp_path: Path) -> MakeDriver:
 
 @pytest.fixture(scope="session")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One state folder for all tests, so that the runner and the environments are made once."""
-    return tmp_path_factory.mktemp("state")
+    """One state folder for all tests, so that the runner and the environments are made once at
+    most; a test of how they are made has a folder of its own."""
+    folder = tmp_path_factory.mktemp("state")
+    seed(folder)
+    return folder
 
 
 @pytest.fixture

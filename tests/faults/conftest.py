@@ -1,7 +1,6 @@
 """Work folders with a file to lose, and state folders that cost nothing to make."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from tests.conftest import CommandLine, copy_checkout
 from tests.fakes import NOBODY
+from tests.seeded import copy_runner
 
 # What a machine without an engine looks like: a client that finds no daemon.
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
@@ -82,9 +82,7 @@ def with_runner(state: Path) -> Iterator[Callable[..., CommandLine]]:
         first = CommandLine(state=state, env=NO_ENGINE)
         assert first("status").code == 0
         folder.mkdir(parents=True, exist_ok=True)
-        for path in state.glob("runner-*"):
-            if path.is_dir():
-                shutil.copytree(path, folder / path.name, symlinks=True)
+        copy_runner(state, folder)
         if environment:
             assert first("shell", "--engine", "host", "--command", "true").code == 0
             for path in state.glob("env-cpu-L*"):
