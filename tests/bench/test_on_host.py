@@ -369,7 +369,7 @@ def test_kill_leaves_a_whole_file_and_nothing_that_measures_on(going: Going) -> 
 def test_killed_worker_is_named_and_the_run_goes_on(command: CommandLine, tmp_path: Path) -> None:
     here = tmp_path / "results"
     process = command.begin(
-        "bench", "--only", "launch", "--budget", "40", "--json", LAB_RESULTS=str(here)
+        "bench", "--only", "launch", "--budget", "20", "--json", LAB_RESULTS=str(here)
     )
     workers: list[int] = []
 

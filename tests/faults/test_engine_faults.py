@@ -78,11 +78,15 @@ def test_build_without_network(command: CommandLine) -> None:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    filler = folder / "filler"
+    """A file has all the room that is left; nothing is written into it."""
+    filler, size = folder / "filler", 0
     try:
-        with filler.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(bytes(1 << 20))
+        with filler.open("wb") as file:
+            for part in (1 << 30, 1 << 25, 1 << 20):
+                with suppress(OSError):
+                    while True:
+                        os.posix_fallocate(file.fileno(), size, part)
+                        size += part
         assert os.statvfs(folder).f_bavail < 1000  # blocks of 4 KiB; some are the file system's own
         yield
     finally:
