@@ -23,7 +23,7 @@ CSS = f"""
 .unknown {{ color: var(--none); }}
 .heat {{ overflow: auto; max-height: 80vh; border: 1px solid var(--line); margin: .5rem 0 1rem; }}
 .heat table {{ border: 0; margin: 0; width: auto; border-collapse: separate; border-spacing: 1px; }}
-.heat caption {{ padding: .2rem .6rem; }}
+.heat caption {{ padding: .2rem .6rem; white-space: nowrap; }}
 .heat th, .heat td {{ padding: .12rem .35rem; white-space: nowrap; }}
 .heat td {{ text-align: right; font-variant-numeric: tabular-nums; font-size: .82rem; }}
 .heat td:first-child {{ color: inherit; }}
