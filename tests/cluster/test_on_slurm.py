@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.cluster.batch import PROGRESS
 from tests.cluster.conftest import FOUR, Control, named, node_states, nodes, states
 from tests.conftest import CommandLine, wait_for
 
@@ -33,7 +34,9 @@ def submitted(command: CommandLine, results: Path, *words: str) -> Path:
     return folder
 
 
-def test_where_none_is_slow_nobody_is_named(command: CommandLine, control: Control) -> None:
+def test_where_none_is_slow_nobody_is_named(
+    command: CommandLine, control: Control, tmp_path: Path
+) -> None:
     done = command(*SHORT, "--nodes", "all", "--json")
     assert states(done) == dict.fromkeys(FOUR, "ok")
     assert named(done) == []
@@ -45,7 +48,17 @@ def test_where_none_is_slow_nobody_is_named(command: CommandLine, control: Contr
         own = json.loads((Path(document["folder"]) / node["file"]).read_text())
         assert own["schema"] == "lab/bench/1"
         assert own["environment"]["host"] == node["name"]
+        last = json.loads((Path(document["folder"]) / node["file"]).with_name(PROGRESS).read_text())
+        assert last["cases"] in ({"matmul": [0, 1]}, {"matmul": [1, 1]})
     assert json.loads((Path(document["folder"]) / "cluster.json").read_text()) == document
+    # Beside itself nothing changed; its page leads to the four nodes' own.
+    itself, page = document["folder"], tmp_path / "nodes.html"
+    again = command("bench", "--collect", itself, "--reference", itself, "--report", str(page))
+    assert again.code == 0, again.err
+    assert "slower: none" in again.out
+    for node in FOUR:
+        assert f'<a href="nodes_files/{node}.html">{node}</a>' in page.read_text()
+        assert (tmp_path / "nodes_files" / f"{node}.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_node_that_is_slow_is_named_and_no_other(command: CommandLine, control: Control) -> None:
