@@ -47,6 +47,7 @@ ROOMS = {
         "paths",
         "engines",
         "cluster",
+        "cluster_place",
         "launch",
         "locks",
         "course",

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.cluster.site import LabSite, read_lab_site
+from lab.cluster.site import LabSite, read_lab_site, read_site
 from lab.cluster.wishes import Wishes
+from lab.cluster_place import Place, place_of
 from lab.engines.choose import check_words
 from lab.errors import LabError
 from lab.launch import Wish
@@ -26,7 +27,8 @@ class Asked:
 
     Args:
         typed: folder, engine, device and port as typed.
-        wish: the same with the engine and the device of the node.
+        wish: the same with the engine, the device and the image of the node.
+        place: where the node runs it.
         wishes: what Slurm is asked for.
         ssh: options that bring a person's own machine to the node.
         given: the options that are for a new start alone.
@@ -34,6 +36,7 @@ class Asked:
 
     typed: Wish
     wish: Wish
+    place: Place
     wishes: Wishes
     ssh: str
     given: tuple[str, ...]
@@ -77,8 +80,14 @@ def parse_asked(
         gpus=gpus or site.gpus, cpus=_cpus(cpus, site), memory_bytes=memory,
         options=tuple(site.options),
     )  # fmt: skip
+    check_words(wish.engine, wish.device)
+    device = wish.device if wish.device != "auto" else "cuda" if wishes.gpus else "cpu"
+    place = place_of(dataclasses.replace(wish, device=device), read_site(variables))
     return Asked(
-        typed=wish, wish=_on_a_node(wish, wishes), wishes=wishes,
+        typed=wish, wishes=wishes, place=place,
+        wish=dataclasses.replace(
+            wish, engine=place.engine, device=place.device, image=place.image or None
+        ),
         ssh=slurm_lab.way_from_outside(site.ssh),
         given=(*given, *(["--memory"] if wish.memory_bytes else [])),
     )  # fmt: skip
@@ -86,39 +95,6 @@ def parse_asked(
 
 def _cpus(typed: str, site: LabSite) -> int | None:
     return parse_whole_number(typed, "--cpus", least=1, most=_MOST_CPUS) if typed else site.cpus
-
-
-def _on_a_node(wish: Wish, wishes: Wishes) -> Wish:
-    """Which engine and device the node is to use.
-
-    Raises:
-        LabError: nodes cannot use them.
-    """
-    check_words(wish.engine, wish.device)
-    if wish.engine in ("docker", "podman"):
-        raise LabError(
-            f"A job of Slurm does not start the lab with {wish.engine}.",
-            why="the container would be its daemon's child, which no limit and no end of the job"
-            " reaches",
-            next_step="leave --engine out, or pass --engine host",
-        )
-    if wish.device == "mps":
-        raise LabError(
-            "Slurm's nodes have no device mps.",
-            why="it is Apple's GPU",
-            next_step="pass --device cpu or --device cuda",
-        )
-    engine = "host" if wish.engine == "auto" else wish.engine
-    if wish.image and engine == "host":
-        raise LabError(
-            "The host runs no image.",
-            why="on the nodes the lab runs in the locked environment",
-            next_step="leave --image out",
-        )
-    device = wish.device
-    if device == "auto":
-        device = "cuda" if wishes.gpus else "cpu"
-    return dataclasses.replace(wish, engine=engine, device=device)
 
 
 def plan(asked: Asked) -> ClusterPlan:

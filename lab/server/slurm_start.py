@@ -8,9 +8,9 @@ from os.path import realpath
 
 from lab.cluster.placed import read_placed_job
 from lab.cluster.slurm import submit
+from lab.cluster_place import make_ready
 from lab.errors import LabError
 from lab.launch import Say
-from lab.locks.install import ensure_environment
 from lab.paths import work_default
 from lab.records.session import Session
 from lab.server import control, slurm_folder, slurm_lab
@@ -52,7 +52,8 @@ def _same(asked: Asked, session: Session) -> None:
     """Refuse to pass another lab off as the one wished for."""
     wish = asked.typed
     values = {
-        "work": wish.work and realpath(wish.work), "port": wish.port, "image": wish.image,
+        "work": wish.work and realpath(wish.work), "port": wish.port,
+        "image": wish.image and asked.wish.image,
         "engine": wish.engine if wish.engine != "auto" else None,
         "device": wish.device if wish.device != "auto" else None,
     }  # fmt: skip
@@ -84,8 +85,7 @@ def _submit(asked: Asked, say: Say, keep: int) -> None:
         image=asked.wish.image, port=asked.wish.port, ssh=asked.ssh,
         submitted_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )  # fmt: skip
-    if asked.wish.engine == "host":  # made once, here, rather than in the job's time
-        ensure_environment("cuda" if asked.wish.device == "cuda" else "cpu", say=say)
+    make_ready(asked.place, say)  # once, here, rather than in the job's time
     request = request_of(asked, name)
     slurm_folder.make_folder(order, job_script(request))
     mark = slurm_folder.seen_mark(order)

@@ -36,7 +36,7 @@ def slurm(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Programs:
     programs.add_answer("sacct", err="Slurm accounting storage is disabled", code=1)
     programs.add_answer("sbatch", out="7\n")
     programs.add_answer("scancel")
-    monkeypatch.setattr(slurm_start, "ensure_environment", lambda *_, **__: None)
+    monkeypatch.setattr(slurm_start, "make_ready", lambda *_: None)
     return programs
 
 
@@ -66,11 +66,11 @@ UP = OnNode(phase="running", node="n3", job="7", port=8890, token="t0k", page="/
         (["--slurm", "--gpus", "many"], "--gpus cannot be 'many'."),
         (["--slurm", "--cpus", "many"], "--cpus cannot be 'many'."),
         (["--slurm", "--memory", "little"], "There is no size 'little'."),
-        (["--slurm", "--engine", "docker"], "A job of Slurm does not start the lab with docker."),
-        (["--slurm", "--engine", "podman"], "A job of Slurm does not start the lab with podman."),
+        (["--slurm", "--engine", "docker"], "The engine docker is not used on the nodes"),
+        (["--slurm", "--engine", "podman"], "The engine podman is not used on the nodes"),
         (["--slurm", "--engine", "dokcer"], "There is no engine 'dokcer'."),
         (["--slurm", "--device", "mps"], "Slurm's nodes have no device mps."),
-        (["--slurm", "--image", "x"], "The host runs no image."),
+        (["--slurm", "--image", "x"], "--image is for Apptainer."),
         (["--slurm", "--port", "x"], "There is no port 'x'."),
         (["--gpus", "1"], "--gpus is for a lab on a node of a cluster."),
         (["--time", "30"], "--time is for a lab on a node of a cluster."),
@@ -309,3 +309,18 @@ def test_logs_are_those_of_the_lab_on_the_node(inv: Call, slurm: Programs, tmp_p
     assert running.logs_arguments(follow=True)[-2:] == ["-f", str(folder / "log.txt")]
     slurm_stop.forget()
     assert running.logs_arguments(follow=False)[-1] == str(folder / "log.txt")
+
+
+def test_lab_in_apptainer_is_told_its_image_in_full(
+    inv: Call, slurm: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The site's file may say so for everybody; the node makes no image."""
+    (tmp_path / "cluster.toml").write_text('[cluster]\nengine = "apptainer"\nimage = "~/a.sif"\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(Waiter, "wait", lambda _: Session(state="running"))
+    assert inv("lab", "--slurm", "--work", str(tmp_path / "work"))[0] == 0
+    last = slurm_folder.read_last()
+    assert last is not None
+    order = slurm_folder.read(slurm_folder.folder_of(last.name) / "order.json", Order)
+    assert order is not None
+    assert (order.engine, order.image) == ("apptainer", str(tmp_path / "a.sif"))

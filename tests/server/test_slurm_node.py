@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.engines.choose import Choice
 from lab.errors import LabError
 from lab.server.slurm_folder import Order, read, seen_mark, write
 from lab.server.slurm_node import OnNode, Teller, command, wait_for_folder, words_of_code
@@ -219,3 +220,18 @@ def test_order_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("The node cannot read what it is to start.")
     assert has_phase(tmp_path, "failed")
+
+
+def test_server_in_apptainer_has_its_folder_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Choice(engine="apptainer", device="cpu", gpu="none", why="")
+    monkeypatch.setattr("lab.server.slurm_node.choose", lambda *_: chosen)
+    monkeypatch.setattr("lab.launch.provide_image", lambda _, image, *__: image)
+    wanted = order(tmp_path, engine="apptainer", image="/shared/a.sif")
+    argv = command(wanted, tmp_path / "server", 8890, None).argv
+    assert f"type=bind,source={tmp_path / 'server'},destination=/lab-on-node" in argv
+    assert argv[argv.index("/shared/a.sif") :] == [
+        "/shared/a.sif", "python", "-m", "lab.server.start", "--attached", "--port", "8890",
+        "--device", "cpu", "--root", "/work", "--state", "/lab-on-node",
+    ]  # fmt: skip
