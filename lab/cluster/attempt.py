@@ -71,8 +71,13 @@ class Attempt:
         there = [(part / RESULT).exists() for part in self.parts().values()]
         return (all(there) and bool(there)) or (any(there) and self.ended)
 
+    @property
+    def more_to_come(self) -> bool:
+        """Whether its GPUs are to be read yet, after their results are there."""
+        return bool(self.parts()) and not (self.folder / GPUS).exists() and not self.ended
+
     def parts(self) -> dict[str, Path]:
-        """The folder of each GPU, where a node has several."""
+        """The folder of each GPU, where GPUs are measured."""
         if self.kind != "bench":
             return {}
         numbers = [int(path.name.removeprefix(PART)) for path in self.folder.glob(f"{PART}*")]

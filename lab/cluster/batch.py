@@ -16,7 +16,7 @@ PROGRESS = "progress.json"
 # In the folder of the first node of a job for several: what srun said.
 JOB_LOG = "job.txt"
 EACH = "--each"
-# A folder for each GPU, where a node has several, and what NVML said of them in the end.
+# A folder for each GPU that is measured, and what NVML said of all of them in the end.
 PART = "cuda-"
 GPUS = "gpu.json"
 
@@ -86,20 +86,19 @@ def batch_script(request: BatchRequest) -> str:
 
 
 # Together they would share processors, memory and links. Their folders are there before the first
-# of them is measured: they say how many results there will be.
+# of them is measured: they say how many results there will be. Where Slurm hides none of them, the
+# first one is measured.
 _EACH_GPU = (
     'set -- $(printf %s "${CUDA_VISIBLE_DEVICES:-}" | tr , " ")',
-    'if [ "$#" -gt 1 ]; then',
-    "  number=0",
-    f'  for gpu; do mkdir "$here/{PART}$number"; number=$((number + 1)); done',
-    "  number=0",
-    "  for gpu; do",
-    f'    (export CUDA_VISIBLE_DEVICES="$gpu"; run "$here/{PART}$number") || :',
-    "    number=$((number + 1))",
-    "  done",
-    "else",
-    '  run "$here" || :',
-    "fi",
+    '[ "$#" -gt 0 ] || set -- ""',
+    "number=0",
+    f'for gpu; do mkdir "$here/{PART}$number"; number=$((number + 1)); done',
+    "number=0",
+    "for gpu; do",
+    '  ([ -z "$gpu" ] || export CUDA_VISIBLE_DEVICES="$gpu"',
+    f'  run "$here/{PART}$number") || :',
+    "  number=$((number + 1))",
+    "done",
     f'./inv gpu --output "$here/{GPUS}" || :',
 )
 

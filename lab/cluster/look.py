@@ -69,7 +69,9 @@ def _key(attempt: Attempt) -> tuple[str, int]:
 def _settled(attempt: Attempt) -> bool:
     """Whether no job has to be asked for: its result is there, it was never taken, or its end is
     known."""
-    return attempt.done or bool(attempt.entry.error or attempt.entry.end)
+    if attempt.entry.error or attempt.entry.end:
+        return True
+    return attempt.done and not attempt.more_to_come
 
 
 def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
@@ -82,11 +84,12 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
     """
     done, entry = attempt.done, attempt.entry
     job = jobs.of(attempt) or (Job(id=entry.job, state=entry.end) if entry.end else None)
+    more = done and attempt.more_to_come
     seen = Seen(
-        wanted=attempt.wanted, begun=done or bool(attempt.begun()), ended=done or attempt.ended,
-        job=job,
-        gone=job is not None and job.lacks(attempt.entry.node), whole=done,
-        error=attempt.entry.error,
+        wanted=attempt.wanted, begun=done or bool(attempt.begun()),
+        ended=(done and not more) or attempt.ended, job=job,
+        gone=job is not None and job.lacks(entry.node), whole=done, more_to_come=more,
+        error=entry.error,
     )  # fmt: skip
     if not read:
         return seen

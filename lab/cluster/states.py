@@ -34,6 +34,7 @@ class Seen:
         gone: whether its job has lost this node, and goes on without it.
         content: of its result, or of what it had kept when it was cut short.
         whole: whether that is its result.
+        more_to_come: whether its job still has something to add to that.
         error: why it was not submitted, or why its file cannot be read.
         last_words: of its log.
     """
@@ -45,19 +46,21 @@ class Seen:
     gone: bool = False
     content: Content | None = None
     whole: bool = False
+    more_to_come: bool = False
     error: str = ""
     last_words: str = ""
 
 
 def phase_of(seen: Seen) -> Phase:
     """How far an attempt is, for the live view."""
-    if seen.whole:
+    working = seen.job is not None and seen.job.state in WORKING
+    if seen.whole and not (working and seen.more_to_come):
         return "done"
     if seen.wanted:
         return "pending"
     if seen.ended or seen.gone:
         return "lost"
-    if seen.job is not None and seen.job.state in WORKING:
+    if working:
         return "running"
     if seen.job is not None and seen.job.state in WAITING:
         return "pending"

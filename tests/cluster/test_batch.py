@@ -219,9 +219,9 @@ def test_gpu_that_fails_costs_the_others_nothing(tmp_path: Path) -> None:
     assert (clone.of("n1") / "ended").exists()
 
 
-@pytest.mark.parametrize("given", [{}, {"CUDA_VISIBLE_DEVICES": "3"}])
-def test_one_gpu_needs_no_folder_of_its_own(tmp_path: Path, given: dict[str, str]) -> None:
-    clone = Clone(tmp_path, 'echo x >"$last"', each_gpu=True)
+@pytest.mark.parametrize(("given", "gpu"), [({}, "none"), ({"CUDA_VISIBLE_DEVICES": "3"}, "3")])
+def test_one_gpu_has_its_folder_too(tmp_path: Path, given: dict[str, str], gpu: str) -> None:
+    clone = Clone(tmp_path, 'echo "${CUDA_VISIBLE_DEVICES-none}" >"$last"', each_gpu=True)
     assert clone("n1", "1", **given).returncode == 0
-    assert (clone.of("n1") / "result.json").exists()
-    assert not [*clone.of("n1").glob("cuda-*")]
+    assert (clone.of("n1") / "cuda-0" / "result.json").read_text() == f"{gpu}\n"
+    assert (clone.of("n1") / "gpu.json").exists()

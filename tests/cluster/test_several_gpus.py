@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lab.cluster.look import Jobs
+from lab.cluster.look import Jobs, look_at
 from lab.cluster.merge import merge
+from lab.cluster.slurm import Job
+from lab.cluster.states import phase_of
 from lab.records.bench import BenchReport, Environment, GpuFacts, Telemetry
 from lab.records.cluster import ClusterReport, Node
 from lab.records.doctor import Finding
@@ -176,6 +178,21 @@ def test_node_is_not_done_before_all_of_its_gpus_are(run: Run) -> None:
     assert not attempt.done
     save(to_json(measured()), folder / "cuda-1" / "result.json")
     assert attempt.done
+
+
+def test_node_is_at_work_until_its_gpus_are_read(run: Run) -> None:
+    """What says why one is slow comes last."""
+    done(run, "n1", measured(), measured(index=1))
+    (attempt,) = run.folder.attempts()["n1"]
+    (attempt.folder / "ended").unlink()
+
+    def phase(state: str) -> str:
+        jobs = Jobs(known={("n1", 1): Job(id="1", state=state)})
+        return phase_of(look_at(attempt, jobs, read=False))
+
+    assert (phase("RUNNING"), phase("TIMEOUT"), attempt.more_to_come) == ("running", "done", True)
+    save(to_json(read()), attempt.folder / "gpu.json")
+    assert (phase("RUNNING"), attempt.more_to_come) == ("done", False)
 
 
 def test_gpu_that_is_set_up_otherwise_makes_its_node_odd(run: Run) -> None:
