@@ -57,6 +57,7 @@ ROOMS = {
         "units",
         "whole",
     },
+    "network": {"errors", "records"},
     "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks", "turn"},
     "doctor": {

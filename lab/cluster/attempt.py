@@ -58,6 +58,11 @@ class Attempt:
     kind: Kind
 
     @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that it is for."""
+        return (self.entry.node,)
+
+    @property
     def wanted(self) -> bool:
         """Whether it still is to be submitted, and nobody has made it theirs."""
         return not self.entry.group and not self.folder.exists()

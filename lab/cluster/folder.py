@@ -4,6 +4,7 @@ run.json              the nodes, written before anything is submitted
 job.sh                the script of every job
 jobs.jsonl            a line when an attempt is wanted, one before its submission, one after it
 nodes/NODE/ATTEMPT/   begun, log.txt, result.json when it is done, ended; of bench, bench-….json too
+network/              the measurement between the nodes: see network_folder.py
 cluster.json          what was made of it
 """
 
@@ -56,15 +57,17 @@ class RunFolder:
             if entry.node in found:
                 found[entry.node][entry.attempt] = entry
         return {
-            node: [self._with_folder(entries[number]) for number in sorted(entries)]
+            node: [self.attempt_of(entries[number]) for number in sorted(entries)]
             for node, entries in found.items()
         }
 
-    def _with_folder(self, entry: Entry) -> Attempt:
-        folder = self._attempt(entry.node, entry.attempt)
+    def attempt_of(self, entry: Entry) -> Attempt:
+        """The attempt that an entry is of."""
+        folder = self.attempt_folder(entry.node, entry.attempt)
         return Attempt(entry=entry, folder=folder, kind=self.kind)
 
-    def _attempt(self, node: str, number: int) -> Path:
+    def attempt_folder(self, node: str, number: int) -> Path:
+        """The folder of an attempt."""
         return self.path / "nodes" / node / str(number)
 
     def _entries(self) -> list[Entry]:
@@ -99,7 +102,7 @@ class RunFolder:
     def release(self, entry: Entry) -> None:
         """Give an attempt back that Slurm may take later."""
         self.note(msgspec.structs.replace(entry, group=""))
-        self._attempt(entry.node, entry.attempt).rmdir()
+        self.attempt_folder(entry.node, entry.attempt).rmdir()
 
     def note(self, entry: Entry) -> None:
         """Add a line to jobs.jsonl, in one write."""

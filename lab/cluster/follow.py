@@ -136,7 +136,11 @@ class Follower:
 
     def _release(self, pending: list[Attempt], jobs: Jobs) -> None:
         """Take back the jobs of nodes that are down or drained: they keep their row waiting."""
-        waiting = {a.entry.node: job for a in pending if (job := jobs.of(a)) is not None}
+        waiting = {
+            node: job
+            for a in pending if (job := jobs.of(a)) is not None
+            for node in a.nodes
+        }  # fmt: skip
         self._tell_why(waiting)
         now = self.clock()
         if not waiting or now < self._look_at_nodes:
@@ -162,7 +166,7 @@ class Follower:
             own = jobs.of(attempt)
             if own is None or own.id != job:
                 continue
-            if attempt.entry.node == node.name:
+            if node.name in attempt.nodes:
                 self.run.note(replace(attempt.entry, error=node.why_unavailable))
             else:
                 others.append(attempt)

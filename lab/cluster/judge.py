@@ -18,7 +18,7 @@ _FEW = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9:
 _NORMAL = 1.4826
 # Of so few nodes a slow one widens the deviation that it is judged by, so it is judged by the
 # others'; of more nodes none does.
-_MANY = 16
+MANY = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Usual:
         self._scales = {
             key: scale_of(list(found.values()))
             for key, found in self._times.items()
-            if len(found) > _MANY
+            if len(found) > MANY
         }
 
     def beside(self, node: str, key: Key) -> Scale | None:

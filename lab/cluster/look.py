@@ -88,7 +88,7 @@ def look_at(attempt: Attempt, jobs: Jobs, *, read: bool) -> Seen:
     seen = Seen(
         wanted=attempt.wanted, begun=done or bool(attempt.begun()),
         ended=(done and not more) or attempt.ended, job=job,
-        gone=job is not None and job.lacks(entry.node), whole=done, more_to_come=more,
+        gone=job is not None and job.lacks(*attempt.nodes), whole=done, more_to_come=more,
         error=entry.error,
     )  # fmt: skip
     if not read:

@@ -71,9 +71,9 @@ class Job:
     reason: str = ""
     held: frozenset[str] = frozenset()
 
-    def lacks(self, node: str) -> bool:
-        """Whether it goes on, or went on, without this node of its own."""
-        return bool(self.held) and node not in self.held
+    def lacks(self, *nodes: str) -> bool:
+        """Whether it goes on, or went on, without any of these nodes of its own."""
+        return bool(self.held) and self.held.isdisjoint(nodes)
 
 
 def read_nodes(partition: str = "") -> list[SlurmNode]:

@@ -19,7 +19,7 @@ _ENDS = {
     "REVOKED": "another cluster took its job",
 }
 # The job came to its end, whatever exit code it had.
-_BY_ITSELF = {"COMPLETED", "FAILED"}
+BY_ITSELF = {"COMPLETED", "FAILED"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def state_of(seen: Seen) -> tuple[State, list[str]]:
     if seen.job is not None and seen.job.state in WORKING:
         return "partial", ["it is still running, without a result so far"]
     words = f": {seen.last_words}" if seen.last_words and not _ended_from_outside(seen.job) else ""
-    return "lost", [f"{_end(seen.job)}, after it began and before it had a result{words}"]
+    return "lost", [f"{end_of(seen.job)}, after it began and before it had a result{words}"]
 
 
 def _ended_from_outside(job: Job | None) -> bool:
@@ -101,7 +101,7 @@ def _with_content(seen: Seen, content: Content) -> tuple[State, list[str]]:
         return "partial", [seen.last_words or "it ended before the run was complete"]
     if seen.job is not None and seen.job.state in WORKING:
         return "partial", ["it is still running"]
-    return "partial", [f"{_end(seen.job)}, before the run was complete"]
+    return "partial", [f"{end_of(seen.job)}, before the run was complete"]
 
 
 def _not_begun(seen: Seen) -> str:
@@ -116,13 +116,14 @@ def _not_begun(seen: Seen) -> str:
         return f"its job waits: {job.reason or 'Slurm gives no reason'}"
     if job.state in WORKING:
         return "its job is about to begin"
-    if job.state in _BY_ITSELF:
+    if job.state in BY_ITSELF:
         words = f" ({seen.last_words})" if seen.last_words else ""
         return f"its job could not write to the run's folder: does the node see it?{words}"
-    return f"{_end(job)} before it began"
+    return f"{end_of(job)} before it began"
 
 
-def _end(job: Job | None) -> str:
+def end_of(job: Job | None) -> str:
+    """How a job ended, as Slurm says it, in words."""
     if job is None:
         return "its job is gone, and Slurm does not say how it ended"
     return words_of_end(job.state)

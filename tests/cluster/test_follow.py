@@ -11,11 +11,13 @@ from lab.cluster.batch import BEGUN, ENDED, RESULT
 from lab.cluster.follow import Follower
 from lab.cluster.look import Jobs, last_attempts, look_at_jobs
 from lab.cluster.merge import merge
+from lab.cluster.network_folder import network_of, plan_network
 from lab.cluster.slurm import Job, SlurmNode
 from lab.errors import LabError
 from lab.records.cluster import Limits
 from lab.records.save import save, to_json
 from tests.cluster.samples import Run, case, report
+from tests.cluster.test_network_merge import ORDER
 
 
 class Slurm:
@@ -138,6 +140,24 @@ def test_job_that_waits_for_a_node_that_is_down_is_taken_back(run: Run, wait: Fo
     assert slurm.cancelled[:1] == ["n1"]
     assert said[0] == "n1 is down or drained: its job n1 is taken back"
     assert slurm.now < 120
+
+
+def test_job_over_many_nodes_is_taken_back_where_one_of_them_is_down(
+    run: Run, wait: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_network(run.folder, ORDER, "#!/bin/sh\n")
+    folder = network_of(run.folder, ("n1", "n2"))
+    assert folder is not None
+    folder.want_one()
+    slurm = Slurm({}, {"network": "PENDING"})
+    slurm.down = {"n2"}
+    monkeypatch.setattr(run, "folder", folder)
+    _, said = wait(slurm)
+    assert slurm.submitted == ["--nodelist=n[1-2]"]  # once: without n2 it would be another one
+    assert slurm.cancelled == ["network"]
+    assert said == ["n2 is down or drained: its job network is taken back"]
+    (only,) = folder.tries
+    assert only.entry.error == "the node is drained: disk"
 
 
 def test_reason_that_not_every_queue_has_is_said_once(run: Run, wait: Follow) -> None:

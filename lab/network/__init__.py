@@ -1,0 +1,1 @@
+"""What nodes measure between each other: collectives over torch.distributed, and pairs."""
