@@ -532,6 +532,7 @@ def doctor(
         "selftest": "try whether this machine can tell a 5 % difference from none; 3 if not",
         "show": "show an earlier run from its file; measure nothing",
         "report": "write one page of HTML with plots to this file; of --nodes, one with all nodes",
+        "no-network": "on the nodes of a cluster: measure nothing between them",
         "reference": "an earlier run of --nodes, by name or file: 3 where a node became slower",
         "engine": _ENGINE,
         "device": _DEVICE,
@@ -569,6 +570,7 @@ def bench(
     dry_run: bool = False,
     json: bool = False,
     output: str = "",
+    no_network: bool = False,
     **on_nodes: Any,
 ) -> None:
     """Measure how fast torch computes here, with intervals, and say how far to trust each figure.
@@ -589,6 +591,7 @@ def bench(
         "precision": precision, "threads": threads, "seed": seed, "compare": compare is not None,
         "report": report is not None, "force": force, "dry-run": dry_run,
         "reference": reference is not None,
+        "no-network": no_network,
     }  # fmt: skip
     ways = {"cases": cases, "selftest": selftest, "show": show is not None}
     _refuse_clash("bench", on_nodes, ways, asked)
@@ -600,9 +603,10 @@ def bench(
         publish=lambda record, text: _publish(record, text, json=json, output=output, compact=True),
         say=say, report=named_file(report, "--report"), output=_path(output),
     )  # fmt: skip
-    if _is_on_nodes(on_nodes):
+    if _is_on_nodes(on_nodes) or no_network:
         from lab.cluster_work import bench_work
 
+        on_nodes["no_network"] = no_network
         _run_on_nodes(
             "bench", on_nodes, partial(bench_work, order), json=json, output=output,
             dry_run=dry_run, report=tell.report, reference=reference, where=wish,

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from lab.bench_command import Tell, check_folders, short_path
 from lab.cluster.batch import batch_script
 from lab.cluster.choose import Chosen
@@ -12,12 +14,15 @@ from lab.cluster.folder import RunFolder, make_folder, new_name, open_folder
 from lab.cluster.follow import Follower
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
 from lab.cluster.merge import merge, suspects
+from lab.cluster.network_folder import plan_network
+from lab.cluster.network_merge import network_is_well
 from lab.cluster.reference import compare_with, read_reference
 from lab.cluster.site import Site
 from lab.cluster.slurm import read_nodes
 from lab.cluster.states import phase_of
 from lab.cluster.submit import submit_wanted
-from lab.cluster_order import chosen_nodes, gpus_of, plan, request_of
+from lab.cluster_network import measure_between, network_record
+from lab.cluster_order import chosen_nodes, gpus_of, network_job, plan, request_of
 from lab.cluster_place import make_ready
 from lab.cluster_report import write_report
 from lab.cluster_work import Work
@@ -86,13 +91,19 @@ def _begin(work: Work, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
     script = batch_script(request_of(work, asked, name, gpus))
     if work.place is not None:
         make_ready(work.place, tell.say)
+    request = request_of(work, asked, name, gpus)
+    if work.place is not None:
+        make_ready(work.place, tell.say)
     submitted = Submitted(
         kind=work.kind, run=name, argv=list(asked.argv),
         nodes=list(chosen.nodes), unavailable=chosen.unavailable,
         submitted_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         limits=asked.limits, floor_percent=asked.site.floor_percent, gpus=gpus,
     )  # fmt: skip
-    return make_folder(submitted, script)
+    folder = make_folder(submitted, batch_script(request))
+    if work.network is not None and (script := network_job(work, request, asked)):
+        plan_network(folder, work.network, script)
+    return folder
 
 
 def _submit_and_go_on(folder: RunFolder, asked: Asked, tell: Tell) -> int:
@@ -145,6 +156,11 @@ def _go_on(folder: RunFolder, asked: Asked, tell: Tell) -> int:
         if suspects(report) and _run_again(folder, suspects(report), progress):
             follower.wait()
             report = merge(folder, _ask(folder))
+        if asked.network:
+            measure_between(
+                folder, report, again=asked.retry is not None, step=progress.step,
+                say=progress.message,
+            )  # fmt: skip
     return _show(folder, report, asked, tell)
 
 
@@ -191,6 +207,9 @@ def _leaving(folder: RunFolder) -> Iterator[None]:
 
 
 def _show(folder: RunFolder, report: ClusterReport, asked: Asked, tell: Tell) -> int:
+    network = network_record(folder, report, _ask)
+    goes_on = network is not None and network.state == "running"
+    report = replace(report, network=network, complete=report.complete and not goes_on)
     path = folder.path / "cluster.json"
     if asked.reference is not None:
         report = compare_with(report, read_reference(asked.reference))
@@ -202,4 +221,4 @@ def _show(folder: RunFolder, report: ClusterReport, asked: Asked, tell: Tell) ->
         tell.say(f"the page is {short_path(tell.report)}")
     well = all(node.state == "ok" and node.verdict in _WELL for node in report.nodes)
     slower = report.reference is not None and report.reference.slower
-    return 0 if well and not slower else _FAILED
+    return 0 if well and not slower and network_is_well(network) else _FAILED

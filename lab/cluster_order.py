@@ -6,8 +6,10 @@ from math import ceil
 from lab.cluster.batch import BatchRequest, batch_script, submission
 from lab.cluster.choose import Chosen, choose_nodes
 from lab.cluster.folder import new_name, path_of
+from lab.cluster.network_batch import gpus_between, network_script, network_submission
 from lab.cluster.slurm import read_gpus, read_nodes
 from lab.cluster.submit import groups_of
+from lab.cluster_network import LEAST, network_request
 from lab.cluster_work import Work
 from lab.on_nodes import Asked
 from lab.paths import ROOT, state
@@ -26,9 +28,40 @@ def plan(work: Work, asked: Asked) -> ClusterPlan:
     chosen = chosen_nodes(asked)
     gpus = gpus_of(asked, chosen)
     request = request_of(work, asked, new_name(), gpus)
+    script = network_job(work, request, asked)
     return ClusterPlan(
         script=batch_script(request), nodes=list(chosen.nodes),
         submissions=list(_submissions(request, chosen, gpus, asked.limits)),
+        network_script=script or None,
+        network_submission=_network_submission(script, request, chosen, gpus) if script else None,
+    )  # fmt: skip
+
+
+def network_job(work: Work, request: BatchRequest, asked: Asked) -> str:
+    """The script of the job between the nodes; empty where none is wanted.
+
+    Args:
+        work: what every node is to do.
+        request: of the jobs of the nodes.
+        asked: what was typed for the cluster.
+    """
+    order, place = work.network, work.place
+    if order is None or place is None or not asked.network:
+        return ""
+    between = network_request(request, order, place.words, asked.site.time)
+    return network_script(between, order.patience_s)
+
+
+def _network_submission(
+    script: str, request: BatchRequest, chosen: Chosen, gpus: Mapping[str, int]
+) -> list[str] | None:
+    """The command line of the job between the nodes; None where they are too few."""
+    nodes = chosen.to_submit
+    if len(nodes) < LEAST:
+        return None
+    return network_submission(
+        script, request.folder / "network", name=request.name, nodes=nodes, attempt=1,
+        gpus=gpus_between(nodes, gpus),
     )  # fmt: skip
 
 

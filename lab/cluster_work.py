@@ -4,8 +4,10 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lab.cluster_network import network_order
 from lab.cluster_place import Place, place_of
 from lab.records.cluster import Kind
+from lab.records.network import NetworkOrder
 
 if TYPE_CHECKING:
     from lab import autograd_command, gpu_command, measure
@@ -24,6 +26,7 @@ class Work:
         budget_s: that it may take, for each GPU that has its turn.
         place: the environment or the image that it needs; None: ./inv's own environment.
         each_gpu: whether it is about one GPU, and each of them has its turn.
+        network: what is measured between the nodes afterwards; None: nothing.
     """
 
     kind: Kind
@@ -31,6 +34,7 @@ class Work:
     budget_s: float
     place: Place | None
     each_gpu: bool = False
+    network: NetworkOrder | None = None
 
 
 def bench_work(order: "measure.Order", site: "Site") -> Work:
@@ -43,10 +47,11 @@ def bench_work(order: "measure.Order", site: "Site") -> Work:
 
     plan_of(order, "cpu")  # whatever is wrong with the speed tests shows first
     place = place_of(order.where, site)
-    words = bench_words(order, place, secrets.randbelow(_SEEDS))
+    seed = secrets.randbelow(_SEEDS)
+    words = bench_words(order, place, seed)
     return Work(
         kind="bench", words=words, budget_s=order.seconds, each_gpu=place.device == "cuda",
-        place=place,
+        place=place, network=network_order(order, place.device, seed),
     )  # fmt: skip
 
 

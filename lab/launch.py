@@ -124,13 +124,24 @@ def request_for(
     )  # fmt: skip
 
 
+# What srun tells each of a step's tasks, and what nccl and gloo are told by variables alone.
+_STEP = {"SLURMD_NODENAME", "SLURM_NODEID", "SLURM_NNODES"}
+_BETWEEN = ("NCCL_", "GLOO_")
+
+
 def _variables(choice: Choice) -> tuple[tuple[str, str], ...]:
-    """What a container is told: the language, and which of the node's GPUs Slurm gave us, where it
-    would see all of them."""
+    """What a container is told: the language; of a job's also which of the node's GPUs Slurm gave
+    us, where it would see all of them, which of the job's nodes this is, and what was set for the
+    network between them."""
     found: list[tuple[str, str]] = [("LAB_LANGUAGE", parse_language("", os.environ))]
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if choice.engine == "apptainer" and choice.gpu != "none" and given is not None:
         found.append(("CUDA_VISIBLE_DEVICES", given))
+    if choice.engine == "apptainer":
+        found += [
+            (name, value) for name, value in sorted(os.environ.items())
+            if name in _STEP or name.startswith(_BETWEEN)
+        ]  # fmt: skip
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ _MOST_NODES = 100_000
 _ON_EACH: dict[Kind, set[str]] = {
     "bench": {
         "quick", "full", "only", "size", "dtype", "budget", "precision", "threads", "seed", "image",
-        "base",
+        "base", "no-network",
     },
     "gpu": {"only", "deadline", "throughput"},
     "autograd": {"only", "target", "shapes", "order", "budget", "seed", "image", "base"},
@@ -44,6 +44,7 @@ class Asked:
         site: partition and the rest.
         limits_typed: whether any of them is not the site's.
         wait: stay until it has ended.
+        network: measure between the nodes too, where the task does.
         argv: the command line, for the record.
         reference: an earlier run to compare with, by name, folder or file.
         where: what draws the pages of a report.
@@ -56,6 +57,7 @@ class Asked:
     site: Site = field(default_factory=Site)
     limits_typed: bool = False
     wait: bool = True
+    network: bool = True
     argv: tuple[str, ...] = ()
     reference: str | None = None
     where: Wish = field(default_factory=Wish)
@@ -106,10 +108,11 @@ def refuse_clash(
 def _uses(kind: Kind, way: str) -> Set[str]:
     """What a way of a task can use of the other options."""
     after = _AFTERWARDS[kind]
+    between = _ON_EACH[kind] & {"no-network"}
     of_nodes = {
         "nodes": _ON_EACH[kind] | _PLACING | after | {"no-wait", "dry-run"},
-        "collect": after | {"no-wait"},
-        "retry": after | {"no-wait"} | _LIMITS,
+        "collect": after | between | {"no-wait"},
+        "retry": after | between | {"no-wait"} | _LIMITS,
     }
     return of_nodes.get(way) or _OTHERWISE.get(way, set())
 
@@ -154,7 +157,8 @@ def parse_asked(
     )  # fmt: skip
     return Asked(
         kind=kind, nodes=words["nodes"], collect=words["collect"], retry=words["retry"], site=site,
-        limits_typed=bool(numbers), wait=not words["no_wait"], argv=tuple(argv),
+        limits_typed=bool(numbers), wait=not words["no_wait"],
+        network=not words.get("no_network"), argv=tuple(argv),
     )  # fmt: skip
 
 

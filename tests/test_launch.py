@@ -30,3 +30,14 @@ def test_without_a_choice_of_slurm_nothing_is_hidden(monkeypatch: pytest.MonkeyP
     choice = Choice(device="cuda", gpu="nvidia", **IN_APPTAINER)
     argv = prepare(Wish(image="lab.sif"), ("true",), print, dry_run=True, choice=choice).argv
     assert not [word for word in argv if word.startswith("CUDA_VISIBLE_DEVICES")]
+
+
+def test_apptainer_is_told_which_node_of_a_job_it_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks on several nodes find each other by what srun says to each of its tasks."""
+    given = {"SLURMD_NODENAME": "n3", "SLURM_NODEID": "2", "SLURM_NNODES": "4",
+             "NCCL_SOCKET_IFNAME": "ib0", "SLURM_JOB_USER": "ada"}  # fmt: skip
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    choice = Choice(device="cpu", gpu="none", **IN_APPTAINER)
+    argv = prepare(Wish(image="lab.sif"), ("true",), print, dry_run=True, choice=choice).argv
+    assert [f"{name}={value}" in argv for name, value in given.items()] == [True] * 4 + [False]

@@ -9,6 +9,7 @@ from lab.records.autograd import Mode
 from lab.records.bench import Change, Param
 from lab.records.bench import Verdict as CaseVerdict
 from lab.records.doctor import Verdict as GpuVerdict
+from lab.records.network import Network
 
 Kind = Literal["bench", "gpu", "autograd"]
 """The task of ./inv that every node ran."""
@@ -212,6 +213,8 @@ class ClusterReport(Struct, frozen=True, kw_only=True):
     setups: list[Setup] = []
     """Of the nodes that have figures; the most usual first."""
     reference: Reference | None = None
+    network: Network | None = None
+    """Null where nothing was to be measured between the nodes."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -261,3 +264,7 @@ class ClusterPlan(Struct, frozen=True, kw_only=True):
     submissions: list[list[str]]
     """The command lines; in those that wait for another one, the number is not known yet. Where
     only so many jobs may be in the queue, all but the first of them come later."""
+    network_script: str | None = None
+    """Of the one job between the nodes, submitted once they have been measured."""
+    network_submission: list[str] | None = None
+    """Its command line, if all nodes are well then."""

@@ -10,6 +10,7 @@ from lab.render.bench.units import NONE, duration_text, percent_text
 from lab.render.clean import clean
 from lab.render.cluster_reference import case_label, reference_parts
 from lab.render.hang import hang
+from lab.render.network import network_parts
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -69,6 +70,9 @@ def _parts(report: ClusterReport, console: "Console") -> Iterator["RenderableTyp
         words = f"{odd.field} is {clean(odd.value)}, of most {clean(odd.usual)}"
         yield from hang(Text(f"{odd.node} differs: ", style="yellow"), words, console)
     yield from reference_parts(report, console)
+    if report.network is not None:
+        yield Text()
+        yield from network_parts(report.network, console)
 
 
 def _head(report: ClusterReport) -> str:
@@ -175,4 +179,8 @@ def plan_text(plan: ClusterPlan) -> str:
     """A script and the command lines that would submit it."""
     from shlex import join
 
-    return "\n".join([plan.script, *[f"# {join(argv)}" for argv in plan.submissions]])
+    lines = [plan.script, *[f"# {join(argv)}" for argv in plan.submissions]]
+    if plan.network_script is not None:
+        lines += ["", "# Between the nodes, afterwards:", plan.network_script]
+        lines += [f"# {join(plan.network_submission)}"] if plan.network_submission else []
+    return "\n".join(lines)

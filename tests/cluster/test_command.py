@@ -63,6 +63,7 @@ def slurm(programs: Programs) -> Programs:
         (["--collect", "x", "--reference", "nope"], "The reference 'nope' cannot be read."),
         (["--retry", "nope"], "There is no run 'nope'."),
         (["--parallel", "2"], "--parallel is for the nodes of a cluster."),
+        (["--no-network"], "--no-network is for the nodes of a cluster."),
         (["--no-wait"], "--no-wait is for the nodes of a cluster."),
         (["--chunk", "4"], "--chunk is for the nodes of a cluster."),
         (["--nodes", "2", "--chunk", "0"], "--chunk cannot be '0'."),
@@ -275,6 +276,9 @@ def test_dry_run_shows_the_script_and_does_nothing(
     assert not [word for word in first if "dependency" in word]
     assert "--nodelist=n2" in second
     assert "--dependency=afterany:JOB_OF_n1" in second
+    assert "#SBATCH --time=30\n" in document["network_script"]
+    assert "--device cpu --work" in document["network_script"]
+    assert "--nodelist=n[1-2]" in document["network_submission"]
     assert not (tmp_path / "results").exists()
     assert [call.partition(" ")[0] for call in slurm.calls] == ["sinfo"]
 
@@ -285,3 +289,7 @@ def test_dry_run_for_people_is_a_script_that_a_shell_takes(inv: Call, slurm: Pro
     assert out.startswith("#!/bin/sh\n#SBATCH --ntasks-per-node=1\n")
     assert out.rstrip().splitlines()[-1].startswith("# sbatch --parsable ")
     assert "#SBATCH --time=16\n" in out  # 40 s and what the start may take
+    assert "lab.network.rank" in out
+    assert "lab.network.rank" not in inv(*BENCH, "--nodes", "2", "--no-network", "--dry-run")[1]
+    assert "--comment=network/1" in out
+    assert "--comment=network/1" not in inv(*BENCH, "--nodes", "1", "--dry-run")[1]

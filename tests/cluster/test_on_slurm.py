@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.host]
 
 CASE = ("--only", "matmul", "--size", "256", "--dtype", "float32", "--threads", "1", "--quick")
 BENCH = ("bench", "--device", "cpu", *CASE)
-SHORT = (*BENCH, "--budget", "8")
+SHORT = (*BENCH, "--budget", "8", "--no-network")
 
 
 def begun(folder: Path, node: str) -> Callable[[], bool]:
@@ -63,7 +63,7 @@ def test_where_none_is_slow_nobody_is_named(
 
 def test_node_that_is_slow_is_named_and_no_other(command: CommandLine, control: Control) -> None:
     control("slow", "n2", "20")
-    done = command(*BENCH, "--budget", "16", "--nodes", "4", "--json")
+    done = command(*BENCH, "--budget", "16", "--nodes", "4", "--no-network", "--json")
     assert states(done) == dict.fromkeys(FOUR, "ok")
     assert named(done) == ["n2"]
     assert done.code == 3
