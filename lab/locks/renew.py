@@ -108,6 +108,8 @@ def _resolve(
     argv = [
         uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-header",
         "--generate-hashes", *kind_arguments(lock), "--no-emit-find-links",
+        # One version for every 3.11, where the newest would serve only some of them.
+        "--fork-strategy", "fewest",
         "--no-emit-index-url", f"{lock}.in", "--output-file", f"{lock}.txt",
     ]  # fmt: skip
     if lock == "cpu":

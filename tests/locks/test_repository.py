@@ -51,6 +51,12 @@ def test_locks_are_the_ones_known_here() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["cpu", "cuda"])
+def test_every_package_has_one_version(name: str) -> None:
+    """Whatever the 3.11 is: Debian's is 3.11.2, the official image's 3.11.16. Torch has builds."""
+    assert [n for n, found in versions(name).items() if len(found) > 1 and n != "torch"] == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_line_is_a_pin_a_hash_or_a_comment(name: str) -> None:
     """An option such as --index-url would be one that is none of them."""
@@ -89,8 +95,9 @@ def test_locks_agree_on_what_they_share(name: str, other: str) -> None:
 
 def test_runner_is_small() -> None:
     assert "torch" not in versions("runner")
-    # nbformat and jupytext, for the course, bring ten small ones.
-    assert len(pins("runner")) < 30
+    # nbformat and jupytext, for the course, bring ten small ones, CycloneDX, for the
+    # bill of materials, seven.
+    assert len(pins("runner")) < 35
 
 
 def test_torch_is_pinned_to_one_build_per_platform() -> None:
