@@ -399,6 +399,7 @@ def shell(
         "base": _BASE,
         "platform": "build for another platform, such as linux/arm64 (needs its emulation)",
         "no-cache": "use no step of an earlier build",
+        "receipt": "write what the image is, for students to verify; needs the image to run here",
         "verbose": "show all that the builder says",
         "dry-run": _DRY_RUN,
         "json": _JSON,
@@ -410,6 +411,7 @@ def build(
     context: Context,
     device: str = "cpu",
     check: bool = False,
+    receipt: bool = False,
     base: str = "",
     platform: str = "",
     no_cache: bool = False,
@@ -423,8 +425,10 @@ def build(
 ) -> None:
     """Build the lab's image and print its digest and size.
 
+    With --receipt a teacher has the file that students' machines are compared with: ./inv verify
     Examples: ./inv build    ./inv build --sif    ./inv build --archive lab.tar
     """
+    from lab import receipt_command
     from lab.image import report
     from lab.render.build import build_text
 
@@ -432,7 +436,7 @@ def build(
         from_archive,
         {
             "check": check, "base": base, "platform": platform, "no-cache": no_cache,
-            "archive": archive, "dry-run": dry_run,
+            "archive": archive, "receipt": receipt, "dry-run": dry_run,
         },
     )  # fmt: skip
     if brought := _path(from_archive):
@@ -445,10 +449,64 @@ def build(
     if dry_run:
         _show_plan(report.plan(request), json=json, output=output)
         return
-    result = report.build_and_report(
-        request, check=check, say=say, archive=_path(archive), with_sif=sif
-    )
+    make = receipt_command.build_with_receipts if receipt else report.build_and_report
+    result = make(request, check=check, say=say, archive=_path(archive), with_sif=sif)
     _publish(result, build_text(result), json=json, output=output)
+
+
+@task(
+    help={
+        "receipt": "compare with this file, such as a teacher's (default: the repository's)",
+        "class": "compare the receipts of a class, NAME.json in this folder, and show its groups",
+        "engine": _ENGINE,
+        "device": _DEVICE,
+        "image": _IMAGE,
+        "base": _BASE,
+        "dry-run": _DRY_RUN,
+        "json": _JSON,
+        "output": _OUTPUT,
+    }
+)
+@command
+def verify(
+    context: Context,
+    receipt: str | None = None,
+    class_: str | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    image: str = "",
+    base: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    output: str = "",
+) -> None:
+    """Compare this installation with a receipt, item by item; ends with 3 where one differs.
+
+    Every file of the lab and of its packages, Python, settings, and what torch computes, down to
+    the bit. Examples: ./inv verify    ./inv verify --receipt class.json --output ana.json
+    """
+    from lab import verify_command
+    from lab.bench_command import named_file
+    from lab.launch import Wish
+    from lab.paths import results
+
+    # The student's folder is not needed; the one for results is there and can be written.
+    wish = Wish(work=results(), engine=engine, device=device, image=image or None, base=base)
+    folder, path = named_file(class_, "--class"), named_file(receipt, "--receipt")
+    verify_command.refuse_senseless(
+        class_, {"image": image, "base": base, "dry-run": dry_run, "engine": engine != "auto"}
+    )
+    tell = verify_command.Tell(
+        publish=lambda record, text: _publish(record, text, json=json, output=output), say=say
+    )
+    if dry_run:
+        _show_plan(verify_command.plan(wish, say), json=json, output=output)
+        return
+    wanted = verify_command.reference(path)
+    if folder is not None:
+        _end(verify_command.compare_class(folder, wanted, tell))
+    else:
+        _end(verify_command.run(wish, wanted, tell))
 
 
 @task(

@@ -60,6 +60,8 @@ ROOMS = {
     "network": {"errors", "records"},
     "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks", "turn"},
+    "seeding": {"errors"},
+    "fingerprint": {"errors", "records", "told", "seeding"},
     "doctor": {
         "errors",
         "process",

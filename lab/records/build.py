@@ -29,3 +29,7 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     identical: bool | None = None
     """Whether two builds from nothing gave this digest; null where that was not tried."""
     duration_s: float
+    receipt: str | None = None
+    """The file that students compare with, where one was asked for."""
+    sbom: str | None = None
+    """The list of packages in CycloneDX's form, likewise."""

@@ -21,4 +21,7 @@ def build_text(report: BuildReport) -> str:
         lines.append(f"  archive   {report.archive}")
     if report.sif:
         lines.append(f"  sif       {report.sif}, {(report.sif_bytes or 0) / 1e6:.0f} MB")
+    if report.receipt:
+        lines.append(f"  receipt   {report.receipt}")
+        lines.append(f"  packages  {report.sbom}")
     return "\n".join(lines)

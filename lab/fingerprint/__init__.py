@@ -1,0 +1,1 @@
+"""Small computations whose results say whether two machines compute alike."""

@@ -1,0 +1,100 @@
+"""Compares fingerprints: bit for bit where results are bound to agree, by distance elsewhere."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from lab.records.receipt import Computed, Finding, Fingerprint
+
+_BROKEN = (
+    "a processor or memory that computes wrongly, or another torch: see `packages` and `files`"
+    " above, then ./inv doctor"
+)
+_BIT_FOR_BIT = "bit for bit"
+_IN_MODE = "bit for bit in the deterministic mode"
+
+
+def compare_fingerprints(
+    wanted: Sequence[Fingerprint], seen: Sequence[Fingerprint]
+) -> Iterator[Finding]:
+    """One finding for each computation of each device.
+
+    Results on a GPU are held beside the CPU's: both were given the same numbers. Distances are
+    between the few values of a result that a receipt keeps.
+    """
+    reference = _of(wanted, "cpu", "ordinary")
+    for fingerprint in seen:
+        if fingerprint.mode != "ordinary":
+            continue
+        repeated = fingerprint.device == "cpu"
+        modes = (_of(wanted, "cpu", "deterministic"), _of(seen, "cpu", "deterministic"))
+        for result in fingerprint.results:
+            name = f"{fingerprint.device}: {result.name}"
+            if reference is None or result.name not in _names(reference):
+                yield Finding(
+                    name=name, status="cannot tell", seen="the receipt does not have it",
+                    next="take a receipt of the same version of the lab",
+                )  # fmt: skip
+                continue
+            found = _compare(name, _names(reference)[result.name], result)
+            yield _with_mode(found, result, modes) if repeated else found
+
+
+def _of(fingerprints: Sequence[Fingerprint], device: str, mode: str) -> Fingerprint | None:
+    return next((f for f in fingerprints if (f.device, f.mode) == (device, mode)), None)
+
+
+def _names(fingerprint: Fingerprint) -> dict[str, Computed]:
+    return {result.name: result for result in fingerprint.results}
+
+
+def _compare(name: str, wanted: Computed, seen: Computed) -> Finding:
+    if wanted.sha256 == seen.sha256:
+        return Finding(name=name, status="same", seen=_BIT_FOR_BIT)
+    apart = distance(wanted.values, seen.values)
+    if wanted.tolerance is None:
+        return Finding(
+            name=name, status="differs", next=_BROKEN,
+            seen=f"by {apart:.0e} of the largest value, where every machine must give the same"
+            " bits",
+        )  # fmt: skip
+    if apart <= wanted.tolerance:
+        return Finding(
+            name=name, status="same", seen=f"within {apart:.0e}, of {wanted.tolerance:.0e}"
+        )
+    return Finding(
+        name=name, status="differs", next=_BROKEN,
+        seen=f"by {apart:.0e} of the largest value; {wanted.tolerance:.0e} is expected",
+    )  # fmt: skip
+
+
+def _with_mode(
+    found: Finding, result: Computed, modes: tuple[Fingerprint | None, Fingerprint | None]
+) -> Finding:
+    """Add what the deterministic mode says where the ordinary one may differ by hardware."""
+    from msgspec.structs import replace
+
+    wanted, seen = ((_names(m).get(result.name) if m else None) for m in modes)
+    if result.bound or found.status != "same" or wanted is None or seen is None:
+        return found
+    if wanted.sha256 == seen.sha256:
+        both = found.seen == _BIT_FOR_BIT
+        words = f"{_BIT_FOR_BIT}, in both modes" if both else f"{found.seen}; {_IN_MODE}"
+        return replace(found, seen=words)
+    apart = distance(wanted.values, seen.values)
+    if apart <= (wanted.tolerance or 0.0):
+        return replace(found, seen=f"{found.seen}; not {_IN_MODE}")
+    return replace(
+        found, status="differs", next=_BROKEN,
+        seen=f"in the deterministic mode by {apart:.0e}; {wanted.tolerance:.0e} is expected",
+    )  # fmt: skip
+
+
+def distance(wanted: Sequence[float], seen: Sequence[float]) -> float:
+    """The largest difference, as a share of the largest wanted value; inf where there is none."""
+    if len(wanted) != len(seen) or not wanted:
+        return math.inf
+    apart = [abs(a - b) for a, b in zip(wanted, seen, strict=True)]
+    largest = max(map(abs, wanted))
+    if any(math.isnan(x) for x in apart):
+        return math.inf
+    return max(apart) / largest if largest else (0.0 if not max(apart) else math.inf)

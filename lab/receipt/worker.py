@@ -1,0 +1,95 @@
+"""The process that looks at an installation: `python -m lab.receipt.worker DEVICE` prints a
+`Look`. It runs inside the engine, where the packages are."""
+
+import os
+import platform
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from lab import told
+from lab.errors import LabError
+from lab.paths import ROOT
+from lab.process import run
+from lab.receipt.code import hash_code
+from lab.receipt.packages import read_packages
+from lab.receipt.settings import read_settings
+from lab.records.receipt import Fingerprint, Package
+
+_COMPUTE_S = 240
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True, tag="look"):
+    """What an installation is, as a process inside it sees it."""
+
+    python: str
+    platform: str
+    processors: int
+    settings: dict[str, str]
+    packages: list[Package]
+    strangers: list[str]
+    code: dict[str, str]
+    fingerprints: list[Fingerprint]
+
+
+def look(device: str) -> Look:
+    """Read packages and settings, and compute fingerprints, side by side.
+
+    Args:
+        device: `cpu`, or `cuda` for fingerprints of both.
+
+    Raises:
+        LabError: a fingerprint could not be computed.
+    """
+    wanted = [("cpu", "ordinary"), ("cpu", "deterministic")]
+    if device == "cuda":
+        wanted.append(("cuda", "ordinary"))
+    with ThreadPoolExecutor() as threads:
+        computing = [threads.submit(fingerprint, *words) for words in wanted]
+        packages, strangers = read_packages(Path(sysconfig.get_path("purelib")))
+        fingerprints = [future.result() for future in computing]
+    return Look(
+        python=platform.python_version(), platform=f"{platform.system()}-{platform.machine()}",
+        processors=_processors(), settings=read_settings(os.environ), packages=packages,
+        strangers=strangers, code=hash_code(ROOT), fingerprints=fingerprints,
+    )  # fmt: skip
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS has no affinity
+
+
+def fingerprint(device: str, mode: str) -> Fingerprint:
+    """One fingerprint, from a fresh process.
+
+    Raises:
+        LabError: it could not be computed.
+    """
+    argv = [sys.executable, "-m", "lab.fingerprint.worker", device, mode]
+    done = run(argv, timeout_s=_COMPUTE_S)
+    try:
+        return msgspec.json.decode(done.stdout, type=Fingerprint)
+    except msgspec.DecodeError:
+        raise LabError(
+            f"The {mode} fingerprint on {device} could not be computed.",
+            why=done.last_words or "its process ended without a word",
+            next_step="see whether torch loads: ./inv shell --command 'python -c \"import torch\"'",
+        ) from None
+
+
+def main() -> None:
+    """Look, and tell."""
+    tell = told.own_output()
+    try:
+        tell(look(sys.argv[1]))
+    except LabError as error:
+        tell(told.Refused(what=error.what, why=error.why, next_step=error.next_step))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Receipts from their files: whole, damaged, and which is which."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from lab.errors import LabError
+from lab.receipt.compare import verify
+from lab.receipt.identity import hash_receipt, read_receipt
+from lab.records.receipt import Receipt
+from tests.receipt.samples import COMMITTED, TEACHERS, seen
+
+WHOLE = msgspec.json.encode(TEACHERS)
+
+
+def test_receipt_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "receipt.json"
+    path.write_bytes(WHOLE)
+    assert read_receipt(path) == TEACHERS
+
+
+def error_of(path: Path) -> LabError | None:
+    try:
+        assert isinstance(read_receipt(path), Receipt)
+    except LabError as error:
+        return error
+    return None
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(at=st.integers(0, len(WHOLE)), length=st.integers(0, 200), put=st.binary(max_size=20))
+def test_damaged_receipt_is_an_error_or_another_receipt(
+    tmp_path: Path, at: int, length: int, put: bytes
+) -> None:
+    path = tmp_path / "damaged.json"
+    damaged = WHOLE[:at] + put + WHOLE[at + length :]
+    path.write_bytes(damaged)
+    told = error_of(path)
+    assert told is None or (told.exit_code == 2 and str(path) in told.what and told.next_step)
+    assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "null", "{}", '{"schema": "lab/receipt/2"}', "\udcff"]
+)
+def test_other_documents_are_no_receipts(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "other.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(LabError):
+        read_receipt(path)
+
+
+def test_receipt_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(LabError, match="could not be read"):
+            read_receipt(path)
+
+
+def test_huge_file_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "huge.json"
+    with path.open("wb") as file:
+        file.truncate(64 << 20)
+    with pytest.raises(LabError) as caught:
+        read_receipt(path)
+    assert "more than 32 MB" in caught.value.why
+
+
+def test_identity_is_of_what_was_seen_and_not_of_the_verdict() -> None:
+    receipt = seen()
+    verified = replace(receipt, verification=verify(COMMITTED, receipt))
+    assert hash_receipt(verified) == hash_receipt(receipt)
+    assert hash_receipt(TEACHERS) != hash_receipt(COMMITTED)
+    assert verified.verification is not None
+    assert verified.verification.against == hash_receipt(COMMITTED)
