@@ -17,6 +17,7 @@ from lab.engines.choose import Choice
 from lab.errors import LabError
 from lab.language import parse_language
 from lab.launch import Launch, Say, Wish, chosen, prepare
+from lab.receipt.identity import own_identity
 from lab.records.autograd import AutogradReport, CaseList, CaseResult, CaseSummary
 from lab.render.autograd import autograd_text, cases_text
 from lab.talk import START_S, hear
@@ -142,7 +143,7 @@ def run(order: Order, tell: Tell) -> int:
     report = AutogradReport(
         ok=all(result.report.ok for result in results), target=order.target,
         torch_version=talk.torch_version, engine=choice.engine, seed=order.request.seed,
-        results=results, duration_s=time.monotonic() - begin,
+        receipt=own_identity(), results=results, duration_s=time.monotonic() - begin,
     )  # fmt: skip
     tell.publish(report, autograd_text(report, stream=sys.stdout))
     return 0 if report.ok else _FAILED

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lab import paths
 from lab.bench import results
 from lab.bench.case import Level, discover
-from lab.bench.compare import compare
+from lab.bench.compare import beside
 from lab.bench.dtypes import ITEM_BYTES
 from lab.errors import LabError
 from lab.launch import Say, Wish, prepare
@@ -187,11 +186,7 @@ def show(
     check_folders(tell)
     report = results.load(path)
     if compare_with is not None:
-        earlier = results.load(compare_with)
-        report = replace(
-            report, comparisons=compare(report, earlier, force=force),
-            compared_with=earlier.started_utc,
-        )  # fmt: skip
+        report = beside(report, results.load(compare_with), force=force)
     tell.publish(report, bench_text(report, sys.stdout))
     _page(report, order.where, tell)
     return _code(report)

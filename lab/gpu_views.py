@@ -15,6 +15,7 @@ from lab.gpu.remember import Memory
 from lab.gpu.report import make_report, worst
 from lab.gpu.snapshot import Snapshot
 from lab.gpu_command import Order, Show, Tell
+from lab.receipt.identity import own_identity
 from lab.records.gpu import Gpu, GpuReport
 from lab.records.save import save, to_json
 from lab.render.gpu.table import gpu_text
@@ -26,7 +27,7 @@ _INTERRUPTED = 130
 def _report(snapshot: Snapshot) -> GpuReport:
     if not snapshot.answers or not snapshot.gpus:
         raise unreadable(snapshot)
-    report = name_containers(make_report(snapshot))
+    report = replace(name_containers(make_report(snapshot)), receipt=own_identity())
     if all(gpu.unreadable == "no_permission" for gpu in report.gpus):
         raise unreadable(
             replace(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from lab.bench import results
 from lab.bench.case import Case, Level, choose_cases
-from lab.bench.compare import FLOOR_PROCESSES, compare, refuse_different
+from lab.bench.compare import FLOOR_PROCESSES, beside, refuse_different
 from lab.bench.messages import CaseRequest
 from lab.bench.run import Plan, Run, Show
 from lab.bench.selftest import SECONDS, judge_selftest, selftest_cases
@@ -20,6 +20,7 @@ from lab.image.sif import DIGEST, LOCK, read_labels
 from lab.launch import Launch, Wish, chosen, host_lock, prepare
 from lab.paths import LOCKS
 from lab.process import Conversation, run
+from lab.receipt.identity import own_identity
 from lab.records.bench import BenchReport, Environment, Param, SelfTest
 from lab.records.save import to_json
 
@@ -102,8 +103,7 @@ class Bench:
         refused = None
         if earlier is not None and ended != "interrupted":
             try:
-                compared = compare(report, earlier, force=force)
-                report = replace(report, comparisons=compared, compared_with=earlier.started_utc)
+                report = beside(report, earlier, force=force)
             except LabError as error:
                 refused = error
         return Outcome(report=report, path=path, refused=refused)
@@ -161,7 +161,9 @@ class Bench:
             self.show.message(str(error))
 
     def _complete(self, environment: Environment) -> Environment:
-        environment = replace(environment, engine=self.choice.engine, **_source(self))
+        environment = replace(
+            environment, engine=self.choice.engine, receipt=own_identity(), **_source(self)
+        )
         return replace(environment, floor_percent=results.floor_of(_machine(environment)))
 
 

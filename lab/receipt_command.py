@@ -11,7 +11,8 @@ from lab.launch import Say, Wish, prepare
 from lab.locks.lockfile import read_pins
 from lab.paths import ROOT, results
 from lab.process import run
-from lab.receipt.make import COMMITTED, for_class, observed, read_earlier, renew
+from lab.receipt.identity import COMMITTED
+from lab.receipt.make import for_class, observed, read_earlier, renew
 from lab.receipt.sbom import make_sbom
 from lab.receipt.worker import Look
 from lab.records.build import BuildReport

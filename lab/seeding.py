@@ -1,8 +1,6 @@
 """Seeds every generator of random numbers, and makes a computation give the same bits each time."""
 
 import os
-import platform
-import random
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -43,6 +41,8 @@ def seed(value: int = 0, *, deterministic: bool = False) -> None:
         )  # fmt: skip
     if deterministic:
         _choose_kernels(os.environ)
+    import random
+
     import numpy as np
     import torch
 
@@ -69,6 +69,8 @@ def deterministic_variables(root: Path = Path("/")) -> dict[str, str]:
 
 def _has_avx2(root: Path) -> bool:
     """Whether kernels for AVX2 run here; torch does not ask before it takes them."""
+    import platform
+
     if platform.machine() not in ("x86_64", "AMD64"):
         return False
     try:

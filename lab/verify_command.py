@@ -16,8 +16,8 @@ from lab.process import run as run_process
 from lab.receipt.code import edited_files, hash_code
 from lab.receipt.compare import verify
 from lab.receipt.groups import group_class
-from lab.receipt.identity import read_receipt
-from lab.receipt.make import COMMITTED, describe, observed
+from lab.receipt.identity import COMMITTED, read_receipt
+from lab.receipt.make import describe, observed
 from lab.receipt.worker import Look
 from lab.records.receipt import Machine, Receipt
 from lab.render.verify import class_text, verify_text

@@ -5,6 +5,8 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
+from msgspec.structs import replace
+
 from lab.bench.statistics import Interval, paired_ratio_interval, ratio_interval
 from lab.errors import LabError
 from lab.records.bench import BenchReport, CaseResult, Change, Comparison, Environment
@@ -20,6 +22,23 @@ UNKNOWN_FLOOR = 0.10
 _BELIEVED = ("ok", "not_converged")
 
 Key = tuple[str, str, str]
+
+
+def beside(new: BenchReport, old: BenchReport, *, force: bool) -> BenchReport:
+    """A run with its comparison, and with a word where the installations were not the same.
+
+    Raises:
+        LabError: the runs cannot be compared.
+    """
+    comparisons = compare(new, old, force=force)
+    now, then = new.environment.receipt, old.environment.receipt
+    problems = list(new.problems)
+    if now and then and now != then:
+        problems.append(
+            f"the two installations are not the same: receipt {now[:12]} now, {then[:12]} before;"
+            " a difference may be of the packages"
+        )
+    return replace(new, comparisons=comparisons, compared_with=old.started_utc, problems=problems)
 
 
 def compare(new: BenchReport, old: BenchReport, *, force: bool) -> list[Comparison]:

@@ -1,13 +1,16 @@
 """Which receipt is which: a hash over what does not depend on where it was looked at."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
 from lab.errors import LabError
+from lab.paths import ROOT
 from lab.records.receipt import Receipt
 
+COMMITTED = "docker/receipt.json"
 _MOST_BYTES = 32 << 20
 
 
@@ -43,3 +46,12 @@ def read_receipt(path: Path) -> Receipt:
             next_step="take a fresh copy: of the repository's by git checkout docker/receipt.json,"
             " of another from whoever made it",
         ) from error  # fmt: skip
+
+
+@cache
+def own_identity(root: Path = ROOT) -> str | None:
+    """Which receipt the clone has, for results to carry; None where it has none, as in an image."""
+    try:
+        return hash_receipt(read_receipt(root / COMMITTED))
+    except LabError:
+        return None

@@ -11,11 +11,10 @@ from lab.locks.install import PYTHON
 from lab.locks.lockfile import read_pins
 from lab.receipt.bits import compare_fingerprints
 from lab.receipt.code import hash_code
-from lab.receipt.identity import read_receipt
+from lab.receipt.identity import COMMITTED, read_receipt
 from lab.receipt.worker import Look
 from lab.records.receipt import BuiltImage, Fingerprint, Package, PackageSet, Receipt
 
-COMMITTED = "docker/receipt.json"
 # What installations are made from; the other locks serve the lab's own tests.
 _LOCKS = ("cpu", "cuda", "runner")
 _TARGETS = ("cpu", "cuda")

@@ -105,6 +105,8 @@ class AutogradReport(Struct, frozen=True, kw_only=True):
     """The function that a person named; null for the lab's own checks."""
     torch_version: str
     engine: str = "host"
+    receipt: str | None = None
+    """SHA-256 of the clone's receipt, which `inv verify` compares with."""
     seed: int
     results: list[CaseResult]
     duration_s: float

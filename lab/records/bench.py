@@ -90,6 +90,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     image: str | None = None
     image_digest: str | None = None
     lock_sha256: str | None = None
+    receipt: str | None = None
+    """SHA-256 of the receipt of the clone that asked; `inv verify` says whether it holds."""
     platform: str | None = None
     python: str | None = None
     torch: str | None = None

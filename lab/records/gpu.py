@@ -196,6 +196,8 @@ class GpuReport(Struct, frozen=True, kw_only=True):
     place: Place
     """Where it was read."""
     host: str
+    receipt: str | None = None
+    """SHA-256 of the clone's receipt; null in a container, which has none."""
     verdict: Verdict
     """The worst of the GPUs'."""
     driver_version: str | None = None

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from lab.bench.compare import compare, compare_paired
+from lab.bench.compare import beside, compare, compare_paired
 from lab.bench.judge import judge
 from lab.errors import LabError
 from lab.records.bench import BenchReport, CaseResult, CpuFacts, Environment
@@ -126,6 +126,21 @@ def test_other_devices_and_modes_are_refused_unless_forced(
     assert named in refused.value.why
     assert "--force" in refused.value.next_step
     assert compare(new, old, force=True)[0].verdict == "SAME"
+
+
+def test_other_installation_is_named_and_compared() -> None:
+    case = result_of(steady_truth(MS))
+
+    def of(receipt: str | None) -> BenchReport:
+        plain = report_of(case)
+        return replace(plain, environment=replace(plain.environment, receipt=receipt))
+
+    for now, then in (("a" * 64, "a" * 64), (None, "a" * 64), ("a" * 64, None)):
+        assert beside(of(now), of(then), force=False).problems == []
+    seen = beside(of("a" * 64), of("b" * 64), force=False)
+    assert seen.comparisons[0].verdict == "SAME"
+    assert seen.compared_with == of(None).started_utc
+    assert "receipt aaaaaaaaaaaa now, bbbbbbbbbbbb before" in seen.problems[0]
 
 
 def test_runs_without_a_common_case_are_refused() -> None:

@@ -14,8 +14,7 @@ import pytest
 from lab.fingerprint.computations import COMPUTATIONS
 from lab.paths import ROOT
 from lab.receipt.bits import compare_fingerprints
-from lab.receipt.identity import read_receipt
-from lab.receipt.make import COMMITTED
+from lab.receipt.identity import COMMITTED, read_receipt
 from lab.records.receipt import Fingerprint
 from lab.seeding import ACROSS_PROCESSORS, deterministic_variables
 

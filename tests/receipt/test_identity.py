@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lab.errors import LabError
+from lab.paths import ROOT
 from lab.receipt.compare import verify
-from lab.receipt.identity import hash_receipt, read_receipt
+from lab.receipt.identity import hash_receipt, own_identity, read_receipt
 from lab.records.receipt import Receipt
 from tests.receipt.samples import COMMITTED, TEACHERS, seen
 
@@ -78,3 +79,12 @@ def test_identity_is_of_what_was_seen_and_not_of_the_verdict() -> None:
     assert hash_receipt(TEACHERS) != hash_receipt(COMMITTED)
     assert verified.verification is not None
     assert verified.verification.against == hash_receipt(COMMITTED)
+
+
+def test_results_carry_the_identity_of_the_clones_receipt(tmp_path: Path) -> None:
+    assert own_identity(tmp_path) is None
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "receipt.json").write_bytes(WHOLE)
+    own_identity.cache_clear()
+    assert own_identity(tmp_path) == hash_receipt(TEACHERS)
+    assert own_identity() == hash_receipt(read_receipt(ROOT / "docker" / "receipt.json"))

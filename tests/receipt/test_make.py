@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from lab.paths import ROOT
-from lab.receipt.identity import read_receipt
-from lab.receipt.make import COMMITTED, describe, for_class, read_earlier, renew
-from lab.receipt.packages import read_packages
+from lab.receipt.identity import COMMITTED, read_receipt
+from lab.receipt.make import describe, for_class, read_earlier, renew
+from lab.receipt.packages import hash_record, read_metadata, read_record
 from lab.receipt.worker import Look
 from lab.records.receipt import PackageSet, Receipt
 from lab.records.save import save, to_json
@@ -119,7 +119,9 @@ def test_committed_receipt_knows_every_package_by_licence_and_files() -> None:
 
 def test_committed_receipt_is_of_the_packages_that_are_installed() -> None:
     """These tests run in an environment that holds the cpu lock's packages and more."""
-    installed, _ = read_packages(Path(sysconfig.get_path("purelib")))
-    by_name = {p.name: p for p in installed}
+    installed = {}
+    for folder in Path(sysconfig.get_path("purelib")).glob("*.dist-info"):
+        name, version, licence = read_metadata(folder)
+        installed[name] = (version, licence, hash_record(list(read_record(folder))))
     for wanted in cpu_packages().packages:
-        assert by_name[wanted.name] == wanted
+        assert installed[wanted.name] == (wanted.version, wanted.licence, wanted.files)

@@ -187,8 +187,8 @@ def _facts(report: BenchReport) -> Iterator[tuple[str, str | None]]:
     yield "started", report.started_utc
     yield "took", span_text(report.duration_s)
     yield "order and data from seed", str(report.seed)
-    for name in ("host", "engine", "image", "image_digest", "lock_sha256", "platform", "python",
-                 "torch", "blas"):  # fmt: skip
+    for name in ("host", "engine", "image", "image_digest", "lock_sha256", "receipt", "platform",
+                 "python", "torch", "blas"):  # fmt: skip
         yield name.replace("_", " ").replace("sha256", "SHA-256"), getattr(env, name)
     yield "threads in one operator", _number(env.threads)
     yield "threads between operators", _number(env.interop_threads)

@@ -38,7 +38,8 @@ CPU_MEMORY = Peak(
 )  # fmt: skip
 CPU = Environment(
     host="aula-07", engine="docker", image="pytorch-lab:cpu", image_digest="sha256:" + "9f3c" * 16,
-    lock_sha256="1b" * 32, platform="Linux-6.1.0-x86_64", python="3.11.7", torch="2.13.0+cpu",
+    lock_sha256="1b" * 32, receipt="2c" * 32, platform="Linux-6.1.0-x86_64", python="3.11.7",
+    torch="2.13.0+cpu",
     blas="oneDNN 3.9, MKL 2025.2", threads=2, interop_threads=1,
     cpu=CpuFacts(
         model="Intel(R) Xeon(R) Platinum 8581C CPU @ 2.10GHz", vendor="GenuineIntel", family=6,
