@@ -39,7 +39,9 @@ SCALARS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False), st.just([]), st.just({}), st.just([[]]),
 )  # fmt: skip
 fuzzed = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

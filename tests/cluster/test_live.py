@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.cluster.batch import PROGRESS
@@ -61,6 +61,7 @@ def test_only_running_nodes_are_looked_at(tmp_path: Path) -> None:
     assert list(seen.at) == ["n2"]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.binary(max_size=60))
 def test_damaged_file_says_nothing(
     tmp_path_factory: pytest.TempPathFactory, content: bytes

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.cluster.merge import merge
@@ -120,6 +120,7 @@ def test_of_two_runs_of_a_node_the_faster_counts() -> None:
     assert changes(run_of(again), before)["n3"] == "SAME"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(
     st.dictionaries(
         st.sampled_from(EIGHT), st.tuples(st.floats(1e-9, 1e3), st.floats(1e-9, 1e3)), min_size=1

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from playwright.sync_api import Page, expect, sync_playwright
@@ -123,7 +123,7 @@ def test_names_lead_to_the_pages_that_there_are() -> None:
 
 
 @given(st.text(min_size=1, max_size=30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_name_becomes_markup(name: str) -> None:
     run = many(4)
     hostile = f"<script>{name}</script>"
@@ -151,6 +151,7 @@ def test_colour_says_how_far_from_usual(ratio: float | None, colour: int | None)
     assert colour_of(ratio) == colour
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats(1e-300, 1e300))
 def test_slower_and_faster_by_as_much_have_colours_as_far_from_the_middle(ratio: float) -> None:
     colour, inverse = colour_of(ratio), colour_of(1 / ratio)
