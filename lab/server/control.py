@@ -85,8 +85,8 @@ def _refuse_apptainer(choice: Choice) -> None:
             "Apptainer does not run JupyterLab for the lab.",
             why="it has no service that keeps a server and finds it again",
             next_step=(
-                "use --engine docker, podman or host; in Apptainer run ./inv shell, bench,"
-                " autograd, graph and gpu"
+                "use --engine docker, podman or host; on a cluster the job keeps it: ./inv lab"
+                " --slurm --engine apptainer"
             ),
         )
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,23 @@ def test_node_whose_apptainer_refuses_says_why(root: Person, tmp_path: Path) -> 
     for node in json.loads(done.out)["nodes"]:
         assert node["state"] == "failed"
         assert "Apptainer cannot start a container of the image." in node["reasons"][0]
+
+
+def test_lab_runs_in_the_image_on_a_node(
+    root: Person, built: dict[str, Any], tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    words = ("--slurm", "--engine", "apptainer", "--device", "cpu", "--work", str(work))
+    try:
+        done = root.command("lab", *words, "--json")
+        assert done.code == 0, done.err
+        session = done.json()
+        assert (session["engine"], session["image"]) == ("apptainer", built["sif"])
+        with urllib.request.urlopen(str(session["url"]), timeout=60) as page:
+            assert b"JupyterLab" in page.read()
+    finally:
+        stopped = root.command("stop")
+    assert stopped.code == 0, stopped.err
 
 
 def _log(folder: Path) -> str:
