@@ -21,7 +21,7 @@ pytestmark = [
 USER = "pytorch-lab-test"
 WORDS = (
     "bench", "--nodes", "2", "--engine", "apptainer", "--device", "cpu", "--only", "matmul",
-    "--size", "256", "--dtype", "float32", "--threads", "1", "--quick", "--budget", "20",
+    "--size", "256", "--dtype", "float32", "--threads", "1", "--quick", "--budget", "14",
 )  # fmt: skip
 
 
