@@ -121,10 +121,15 @@ def round_interval(estimates: Sequence[float]) -> Interval:
     return _around(median(logs), t_quantile((1 + CONFIDENCE) / 2, len(logs) - 1) * error)
 
 
+# Beyond it a float ends; a spread that large, of a damaged record, says nothing anyway.
+_MOST = 700.0
+
+
 def _around(center: float, half: float) -> Interval:
     return Interval(
-        center=math.exp(center), low=math.exp(center - half), high=math.exp(center + half)
-    )
+        center=math.exp(center), low=math.exp(center - half),
+        high=math.exp(min(center + half, _MOST)),
+    )  # fmt: skip
 
 
 def ratio_interval(new: Sequence[float], old: Sequence[float]) -> Interval:

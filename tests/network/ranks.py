@@ -16,7 +16,7 @@ from lab.records.save import save, to_json
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ORDER = NetworkOrder(
-    device="cpu", sizes_bytes=[1 << 10, 1 << 16], pair_bytes=1 << 16, budget_s=1.0, seed=1,
+    device="cpu", sizes_bytes=[1 << 10, 1 << 16], pair_bytes=1 << 16, budget_s=20.0, seed=1,
     rounds=3, meet_s=120, patience_s=60,
 )  # fmt: skip
 
