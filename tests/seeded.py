@@ -31,7 +31,7 @@ def seed(folder: Path) -> None:
     another clone shares with this one would import that clone's lab, and is not taken.
     """
     copy_runner(state(), folder)
-    for lock in ("cpu", "peers"):
+    for lock in ("cpu", "cuda", "peers"):
         made = environment_folder(lock)
         if is_made(lock) and _imports_this_clone(made):
             (folder / made.name).symlink_to(made)
