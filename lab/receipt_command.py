@@ -5,6 +5,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lab.engines.choose import Choice, choose
+from lab.errors import LabError
 from lab.image.build import BuildRequest
 from lab.image.report import build_and_report
 from lab.launch import Say, Wish, prepare
@@ -59,7 +60,13 @@ def _look(image: str, say: Say) -> Look:
     wish = Wish(work=results(), engine="docker", device="cpu", image=image)
     command = ("python", "-m", "lab.receipt.worker", "cpu")
     say("looking into the image: every file of the packages, fingerprints ...")
-    return look_through(prepare(wish, command, say, piped=True, choice=choice))
+    look = look_through(prepare(wish, command, say, piped=True, choice=choice))
+    for name, why in look.not_computed.items():
+        raise LabError(
+            f"The fingerprint ({name}) could not be computed in the image.", why=why,
+            next_step="see whether torch loads: ./inv shell --command 'python -c \"import torch\"'",
+        )  # fmt: skip
+    return look
 
 
 def _built(request: BuildRequest, report: BuildReport, look: Look) -> BuiltImage:

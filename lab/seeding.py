@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import MutableMapping
+from operator import index
 from pathlib import Path
 
 from lab.errors import LabError
@@ -34,7 +35,8 @@ def seed(value: int = 0, *, deterministic: bool = False) -> None:
     Raises:
         LabError: the seed is none, or torch has already chosen its kernels.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
+    whole = -1 if isinstance(value, bool) or not hasattr(value, "__index__") else index(value)
+    if not 0 <= whole <= _MOST:
         raise LabError(
             f"There is no seed {value!r}.", why=f"a seed is a whole number from 0 to {_MOST}",
             next_step="pass one, such as lab.seed(0)",
@@ -46,9 +48,9 @@ def seed(value: int = 0, *, deterministic: bool = False) -> None:
     import numpy as np
     import torch
 
-    random.seed(value)
-    np.random.seed(value)
-    torch.manual_seed(value)  # of every device
+    random.seed(whole)
+    np.random.seed(whole)
+    torch.manual_seed(whole)  # of every device
     if deterministic:
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False

@@ -21,7 +21,6 @@ from lab.receipt.make import describe, observed
 from lab.receipt.worker import Look
 from lab.records.receipt import Machine, Receipt
 from lab.render.verify import class_text, verify_text
-from lab.told import Refused
 
 _LOOK_S = 600.0  # 1.3 GB of packages on a slow network disk
 _FAILED = 3
@@ -108,7 +107,7 @@ def look_through(launch: Launch) -> Look:
     """
     done = run_process(launch.argv, timeout_s=_LOOK_S, env=launch.env, cwd=launch.cwd)
     try:
-        told = msgspec.json.decode(done.stdout, type=Look | Refused)
+        return msgspec.json.decode(done.stdout, type=Look)
     except msgspec.DecodeError:
         raise LabError(
             "The installation could not be looked at.",
@@ -116,9 +115,6 @@ def look_through(launch: Launch) -> Look:
             next_step="./inv doctor looks for causes; an image of another version of the lab"
             " cannot be looked at: ./inv build",
         ) from None  # fmt: skip
-    if isinstance(told, Refused):
-        raise LabError(told.what, why=told.why, next_step=told.next_step)
-    return told
 
 
 def taken(look: Look, choice: Choice, launch: Launch) -> Receipt:
@@ -126,18 +122,23 @@ def taken(look: Look, choice: Choice, launch: Launch) -> Receipt:
     here = describe(ROOT)
     edited, unknown = edited_files(ROOT)
     digest, inputs = _image_facts(choice.engine, launch.image)
-    ordinary = look.fingerprints[0]
+    threads = look.fingerprints[0].threads if look.fingerprints else 0
     machine = Machine(
         engine="image" if in_image() else choice.engine, device=choice.device,
-        image=launch.image, image_digest=digest, image_inputs=inputs, python=look.python,
-        platform=look.platform, threads=ordinary.threads, processors=look.processors,
-        settings=look.settings, strangers=look.strangers, code=look.code, edited=edited,
-        edited_unknown=unknown,
+        image=_without_folder(choice.engine, launch.image), image_digest=digest,
+        image_inputs=inputs, python=look.python, platform=look.platform, threads=threads,
+        processors=look.processors, settings=look.settings, strangers=look.strangers,
+        code=look.code, edited=edited, edited_unknown=unknown, not_computed=look.not_computed,
     )  # fmt: skip
     return replace(
-        here, environments=[observed(look, host_lock(choice))], fingerprints=look.fingerprints,
-        code=hash_code(ROOT), machine=machine,
+        here, environments=[observed(look, look.lock or host_lock(choice))],
+        fingerprints=look.fingerprints, code=hash_code(ROOT), machine=machine,
     )  # fmt: skip
+
+
+def _without_folder(engine: str, image: str | None) -> str | None:
+    """An image file by its name alone: its folder may name the student."""
+    return Path(image).name if image and engine == "apptainer" else image
 
 
 def _image_facts(engine: str, image: str | None) -> tuple[str | None, str | None]:

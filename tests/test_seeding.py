@@ -76,6 +76,11 @@ def test_seed_that_is_none_is_refused(value: object) -> None:
         lab.seed(value)  # type: ignore[arg-type]
 
 
+def test_seed_may_be_a_whole_number_of_numpy() -> None:
+    code = "import lab, numpy as np; lab.seed({}); import torch; print(float(torch.rand(1)))"
+    assert run(code.format("np.int64(2)")).stdout == run(code.format("2")).stdout != ""
+
+
 def test_kernels_are_chosen_where_the_processor_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,7 @@ def digest(result: "Tensor") -> str:
     return hashlib.sha256(head + result.numpy().tobytes()).hexdigest()
 
 
-def some(result: "Tensor") -> list[float]:
+def some(result: "Tensor") -> list[float | None]:
     """A few numbers of a result, evenly spaced, the largest in size and the last among them."""
     flat = result.flatten().double()
     step = max(1, len(flat) // (_VALUES - 2))

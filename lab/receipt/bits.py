@@ -37,6 +37,13 @@ def compare_fingerprints(
                 continue
             found = _compare(name, _names(reference)[result.name], result)
             yield _with_mode(found, result, modes) if repeated else found
+    computed = _of(seen, "cpu", "ordinary")
+    for name in _names(reference) if reference else ():
+        if computed is None or name not in _names(computed):
+            yield Finding(
+                name=f"cpu: {name}", status="differs", seen="it was not computed",
+                next="take it with the same version of the lab: ./inv verify --output NAME.json",
+            )  # fmt: skip
 
 
 def _of(fingerprints: Sequence[Fingerprint], device: str, mode: str) -> Fingerprint | None:
@@ -59,8 +66,10 @@ def _compare(name: str, wanted: Computed, seen: Computed) -> Finding:
         )  # fmt: skip
     if apart <= wanted.tolerance:
         return Finding(
-            name=name, status="same", seen=f"within {apart:.0e}, of {wanted.tolerance:.0e}"
-        )
+            name=name, status="same",
+            seen=f"within {apart:.0e} in {len(wanted.values)} of its numbers, of"
+            f" {wanted.tolerance:.0e}",
+        )  # fmt: skip
     return Finding(
         name=name, status="differs", next=_BROKEN,
         seen=f"by {apart:.0e} of the largest value; {wanted.tolerance:.0e} is expected",
@@ -89,12 +98,13 @@ def _with_mode(
     )  # fmt: skip
 
 
-def distance(wanted: Sequence[float], seen: Sequence[float]) -> float:
+def distance(wanted: Sequence[float | None], seen: Sequence[float | None]) -> float:
     """The largest difference, as a share of the largest wanted value; inf where there is none."""
-    if len(wanted) != len(seen) or not wanted:
+    pairs = [(a, b) for a, b in zip(wanted, seen, strict=False) if a is not None and b is not None]
+    if not pairs or not len(pairs) == len(wanted) == len(seen):
         return math.inf
-    apart = [abs(a - b) for a, b in zip(wanted, seen, strict=True)]
-    largest = max(map(abs, wanted))
+    apart = [abs(a - b) for a, b in pairs]
+    largest = max(abs(a) for a, _ in pairs)
     if any(math.isnan(x) for x in apart):
         return math.inf
     return max(apart) / largest if largest else (0.0 if not max(apart) else math.inf)

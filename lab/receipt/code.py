@@ -44,6 +44,8 @@ def edited_files(root: Path) -> tuple[list[str], str]:
 
 def _words(done: Finished, root: Path) -> str:
     """Git's own, without the path, which may name the student: receipts are handed in."""
+    if "dubious ownership" in done.stderr:
+        return "the clone belongs to another user, and git refuses to read it"
     return done.last_words.replace(str(root), "the clone")
 
 

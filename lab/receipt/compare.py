@@ -1,5 +1,6 @@
 """Sets a machine beside a receipt, item by item: the same, different, or not to be told."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from lab.receipt.bits import compare_fingerprints
@@ -17,6 +18,10 @@ from lab.records.receipt import (
 
 _CONTAINERS = ("docker", "podman", "apptainer")
 _MOST_NAMES = 4
+_NOT_COMPUTED = (
+    "see `packages` and `files` above, and whether torch loads: ./inv shell --command"
+    " 'python -c \"import torch\"'"
+)
 # In a clone alone: an image has no use for what makes and starts it.
 _OF_CLONE = ("inv", "compose.yaml", "docker/Dockerfile")
 
@@ -47,7 +52,10 @@ def compare(reference: Receipt, seen: Receipt) -> Iterator[Finding]:
     yield from _packages(reference, seen.environments[0])
     yield _files(seen.environments[0], machine)
     yield from _settings(reference, machine)
-    yield from compare_fingerprints(reference.fingerprints, seen.fingerprints)
+    for name, why in machine.not_computed.items():
+        yield _differs(name, f"could not be computed: {why}", _NOT_COMPUTED)
+    if seen.fingerprints or not machine.not_computed:
+        yield from compare_fingerprints(reference.fingerprints, seen.fingerprints)
 
 
 def _same(name: str, seen: str) -> Finding:
@@ -211,17 +219,25 @@ def _package_set(reference: Receipt, seen: PackageSet) -> PackageSet | None:
 
 def _versions(wanted: PackageSet, seen: PackageSet) -> Finding:
     asked, found = _by_version(wanted.packages), _by_version(seen.packages)
-    said = []
+    said: list[str] = []
+    perhaps: list[str] = []
     for name in sorted(asked.keys() | found.keys()):
         if name not in found:
-            if wanted.platform != "any":  # a lock also names what other platforms need
-                said.append(f"{name} is missing")
+            # A lock also names what other platforms need.
+            (perhaps if wanted.platform == "any" else said).append(f"{name} is missing")
         elif name not in asked:
             said.append(f"{name} {found[name]} was added")
         elif found[name] != asked[name] and found[name] not in asked[name].split(" and "):
             said.append(f"{name} {found[name]} in place of {asked[name]}")
     if said:
         return _differs("packages", few(said), _ANEW)
+    if perhaps:
+        return _unknown(
+            "packages",
+            f"{len(seen.packages)} packages, at the versions of {wanted.lock};"
+            f" {few(perhaps)}, which another platform may need",
+            f"a receipt made on {seen.platform} tells: ./inv build --receipt",
+        )  # fmt: skip
     return _same("packages", f"{len(seen.packages)} packages, at the versions of {wanted.lock}")
 
 
@@ -277,19 +293,26 @@ def _settings(reference: Receipt, machine: Machine) -> Iterator[Finding]:
     others = [text for name, text in said.items() if not is_of_threads(name)]
     seen = f"{machine.threads} on {machine.processors} processors"
     if threads:
-        yield _differs("threads", f"{seen}; {few(threads)}", _undo(said, threads=True))
+        yield _differs("threads", f"{seen}; {few(threads)}", _undo(said, wanted, threads=True))
     else:
-        yield _same("threads", f"{seen}, torch's own choice")
+        chosen = any(map(is_of_threads, wanted))
+        yield _same(
+            "threads", f"{seen}, " + ("as in the receipt" if chosen else "torch's own choice")
+        )
     if others:
-        yield _differs("settings", few(others), _undo(said, threads=False))
+        yield _differs("settings", few(others), _undo(said, wanted, threads=False))
     else:
-        yield _same("settings", "no variable changes what torch computes")
+        same = "the same variables as in the receipt"
+        yield _same("settings", same if wanted else "no variable changes what torch computes")
 
 
 def _value(settings: Mapping[str, str], name: str) -> str:
     return repr(settings[name]) if name in settings else "not set"
 
 
-def _undo(said: Mapping[str, str], *, threads: bool) -> str:
+def _undo(said: Mapping[str, str], wanted: Mapping[str, str], *, threads: bool) -> str:
     names = [name for name in said if is_of_threads(name) == threads]
-    return f"set it as in the receipt: unset {' '.join(names)}"
+    to_set = [f"export {name}={shlex.quote(wanted[name])}" for name in names if name in wanted]
+    to_unset = [name for name in names if name not in wanted]
+    words = [*to_set, *([f"unset {' '.join(to_unset)}"] if to_unset else [])]
+    return "set it as in the receipt: " + "; ".join(words)

@@ -29,13 +29,20 @@ def group_class(reference: Receipt, folder: Path) -> ClassReport:
         except LabError as error:
             unreadable[path.name] = error.why
             continue
-        key = tuple((finding.name, finding.seen) for finding in differences)
+        key = tuple((f.name, _alike(f)) for f in differences)
         found.setdefault(key, ([], differences))[0].append(path.stem)
     if not found:
         raise _nothing(folder, unreadable)
     groups = [Group(members=names, differences=said) for names, said in found.values()]
     groups.sort(key=lambda g: (-len(g.members), len(g.differences), g.members))
     return ClassReport(against=hash_receipt(reference), groups=groups, unreadable=unreadable)
+
+
+def _alike(finding: Finding) -> str:
+    """What of a difference is not of the student's processor."""
+    if ": " in finding.name:  # by how much a computation differs
+        return ""
+    return finding.seen.partition("; ")[2] if finding.name == "threads" else finding.seen
 
 
 def _files(folder: Path) -> list[Path]:

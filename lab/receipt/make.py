@@ -27,10 +27,13 @@ def describe(root: Path) -> Receipt:
     runner = {pin.name: pin.version for pin in read_pins(_text(locks / "runner.txt"))}
     return Receipt(
         base=_base(root), python=PYTHON, tools={name: runner[name] for name in _TOOLS},
-        locks={name: hash_file(locks / f"{name}.txt") for name in _LOCKS},
+        locks={
+            name: hash_file(path) for name in _LOCKS
+            if (path := locks / f"{name}.txt").is_file()
+        },
         environments=[
             PackageSet(lock=name, platform="any", packages=_pinned(locks / f"{name}.txt"))
-            for name in _TARGETS
+            for name in _TARGETS if (locks / f"{name}.txt").is_file()
         ],
         fingerprints=[],
     )  # fmt: skip

@@ -73,9 +73,9 @@ def read_record(folder: Path) -> Iterator[Listed]:
 def _every_line(folder: Path) -> list[Listed]:
     try:
         text = (folder / "RECORD").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        rows = [row for row in csv.reader(text.splitlines()) if len(row) == 3]
+    except (OSError, UnicodeDecodeError, csv.Error):
         return []
-    rows = [row for row in csv.reader(text.splitlines()) if len(row) == 3]
     return [Listed(path=path, sha256=_hexadecimal(value)) for path, value, _ in rows]
 
 
@@ -102,7 +102,7 @@ def _is_changed(site: Path, entry: Listed) -> bool:
     try:
         with (site / entry.path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256
-    except OSError:
+    except (OSError, ValueError):  # a name with a null byte
         return True
 
 

@@ -33,6 +33,10 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, tag="look"):
     strangers: list[str]
     code: dict[str, str]
     fingerprints: list[Fingerprint]
+    not_computed: dict[str, str] = {}
+    """The others, such as `cpu, ordinary`, and why."""
+    lock: str = ""
+    """Of an image, which its packages are from; empty on the host."""
 
 
 def look(device: str) -> Look:
@@ -40,21 +44,25 @@ def look(device: str) -> Look:
 
     Args:
         device: `cpu`, or `cuda` for fingerprints of both.
-
-    Raises:
-        LabError: a fingerprint could not be computed.
     """
     wanted = [("cpu", "ordinary"), ("cpu", "deterministic")]
-    if device == "cuda":
+    target = os.environ.get("LAB_IMAGE_DEVICE", "")
+    if device == "cuda" and target != "cpu":
         wanted.append(("cuda", "ordinary"))
     with ThreadPoolExecutor() as threads:
         computing = [threads.submit(fingerprint, *words) for words in wanted]
         packages, strangers = read_packages(Path(sysconfig.get_path("purelib")))
-        fingerprints = [future.result() for future in computing]
+    fingerprints, not_computed = [], {}
+    for (where, mode), future in zip(wanted, computing, strict=True):
+        try:
+            fingerprints.append(future.result())
+        except LabError as error:  # what is wrong with the packages shows all the same
+            not_computed[f"{where}, {mode}"] = error.why
     return Look(
         python=platform.python_version(), platform=f"{platform.system()}-{platform.machine()}",
         processors=_processors(), settings=read_settings(os.environ), packages=packages,
         strangers=strangers, code=hash_code(ROOT), fingerprints=fingerprints,
+        not_computed=not_computed, lock=target,
     )  # fmt: skip
 
 
@@ -85,10 +93,7 @@ def fingerprint(device: str, mode: str) -> Fingerprint:
 def main() -> None:
     """Look, and tell."""
     tell = told.own_output()
-    try:
-        tell(look(sys.argv[1]))
-    except LabError as error:
-        tell(told.Refused(what=error.what, why=error.why, next_step=error.next_step))
+    tell(look(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ class Computed(Struct, frozen=True, kw_only=True):
     tolerance: float | None = None
     """Where it does leave one: how far apart results may be, as a share of the largest value."""
     sha256: str
-    values: list[float]
+    values: list[float | None]
+    """Null where JSON has no such number: nan, or infinite."""
 
 
 class Fingerprint(Struct, frozen=True, kw_only=True):
@@ -91,6 +92,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     """Files beside the packages that belong to none of them."""
     code: dict[str, str] = {}
     """The lab's own files as the process sees them, with their hashes."""
+    not_computed: dict[str, str] = {}
+    """Fingerprints that could not be had, such as `cpu, ordinary`, and why."""
     edited: list[str] = []
     """The lab's files in the clone that are not as they were committed."""
     edited_unknown: str = ""

@@ -18,7 +18,7 @@ BITS, OTHER_BITS = "a" * 64, "b" * 64
 
 
 def results(
-    whole: str = BITS, sums: str = BITS, values: tuple[float, ...] = (1.0, 2.0)
+    whole: str = BITS, sums: str = BITS, values: tuple[float | None, ...] = (1.0, 2.0)
 ) -> list[Computed]:
     return [
         Computed(name="whole", bound=True, sha256=whole, values=[8.0]),

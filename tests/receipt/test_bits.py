@@ -30,7 +30,10 @@ def test_says_which_of_the_two_it_is() -> None:
     assert sums(wanted, wanted).seen == "bit for bit, in both modes"
     near = sums(wanted, both())
     assert near.status == "same"
-    assert near.seen == "within 5e-07, of 1e-05; bit for bit in the deterministic mode"
+    assert (
+        near.seen
+        == "within 5e-07 in 2 of its numbers, of 1e-05; bit for bit in the deterministic mode"
+    )
     assert "not bit for bit in the det" in sums(wanted, both(deterministic=OTHER_BITS)).seen
 
 

@@ -142,11 +142,12 @@ def test_what_cannot_be_told_says_what_would_tell_it(
 
 
 def test_lock_alone_tells_versions_and_not_contents() -> None:
-    """A lock names what other platforms need too: what is missing here is no difference."""
+    """A lock names what other platforms need too: what is missing here may be no difference."""
     pinned = [package(n, v, files=None) for n, v in (("numpy", "1.0"), ("torch", "2.0"))]
     lock = PackageSet(lock="cpu", platform="any", packages=[*pinned, package("for-macos")])
     found = findings(replace(COMMITTED, environments=[lock]), seen())
-    assert (found["packages"].status, found["wheels"].status) == ("same", "cannot tell")
+    assert (found["packages"].status, found["wheels"].status) == ("cannot tell", "cannot tell")
+    assert "for-macos is missing" in found["packages"].seen
     other = with_packages(package("numpy", "1.1"), package())
     assert "packages" in differences(replace(COMMITTED, environments=[lock]), other)
 
@@ -166,8 +167,33 @@ def test_image_sees_only_the_files_that_are_in_it() -> None:
 
 def test_settings_are_those_of_the_machine_that_the_receipt_was_taken_on() -> None:
     reference = replace(COMMITTED, machine=machine(settings={"OMP_NUM_THREADS": "4"}))
-    assert list(differences(reference, seen())) == ["threads"]
+    found = differences(reference, seen(settings={"MKL_NUM_THREADS": "1"}))
+    assert list(found) == ["threads"]
+    words = "set it as in the receipt: export OMP_NUM_THREADS=4; unset MKL_NUM_THREADS"
+    assert found["threads"].next == words
+    alike = findings(reference, seen(settings={"OMP_NUM_THREADS": "4"}))
+    assert {finding.status for finding in alike.values()} >= {"same"}
+    assert "as in the receipt" in alike["threads"].seen
     assert differences(reference, seen(settings={"OMP_NUM_THREADS": "4"})) == {}
+
+
+def test_computation_that_is_not_there_is_no_sameness() -> None:
+    assert {"cpu: whole", "cpu: sums"} <= differences(COMMITTED, seen(fingerprints=[])).keys()
+    half = replace(fingerprint(), results=fingerprint().results[:1])
+    assert "cpu: sums" in differences(COMMITTED, seen(fingerprints=[half]))
+
+
+def test_computation_that_failed_is_named_and_the_packages_all_the_same() -> None:
+    broken = seen(fingerprints=[], not_computed={"cpu, ordinary": "torch does not load"})
+    found = findings(COMMITTED, broken)
+    assert found["cpu, ordinary"].status == "differs"
+    assert "torch does not load" in found["cpu, ordinary"].seen
+    assert found["packages"].status == "same"
+
+
+def test_number_that_json_has_not_is_a_difference() -> None:
+    none = fingerprint(sums=OTHER_BITS, values=(1.0, None))
+    assert "cpu: sums" in differences(COMMITTED, seen(fingerprints=[none]))
 
 
 def test_many_names_are_counted() -> None:

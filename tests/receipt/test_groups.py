@@ -38,6 +38,15 @@ def test_students_with_the_same_differences_are_one_group(tmp_path: Path) -> Non
     assert "OMP_NUM_THREADS is '1'" in text
 
 
+def test_same_setting_on_other_processors_is_one_group(tmp_path: Path) -> None:
+    setting = {"OMP_NUM_THREADS": "1"}
+    receipts = {
+        f"s{count}": seen(settings=setting, processors=count, threads=1) for count in (2, 8, 16)
+    }
+    report = group_class(COMMITTED, put(tmp_path / "class", **receipts))
+    assert [group.members for group in report.groups] == [["s16", "s2", "s8"]]
+
+
 def test_file_that_is_no_students_is_passed_over_by_name(tmp_path: Path) -> None:
     folder = put(tmp_path / "class", ana=seen(), teacher=COMMITTED)
     (folder / "broken.json").write_text("{")

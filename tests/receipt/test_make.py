@@ -74,6 +74,13 @@ def test_sets_of_other_platforms_stay_until_their_lock_changes(root: Path) -> No
     assert ("cpu", "Linux-aarch64") in sets(again)
 
 
+def test_lock_that_is_gone_is_no_traceback(root: Path) -> None:
+    (root / "docker" / "locks" / "cuda.txt").unlink()
+    receipt = describe(root)
+    assert "cuda" not in receipt.locks
+    assert [each.lock for each in receipt.environments] == ["cpu"]
+
+
 def test_damaged_receipt_is_replaced(root: Path) -> None:
     (root / COMMITTED).write_text("{")
     assert read_earlier(root / COMMITTED) is None

@@ -105,7 +105,9 @@ def test_two_versions_side_by_side_are_both_seen(site: Path) -> None:
     assert [p.version for p in packages] == ["1.2", "1.3"]
 
 
-@pytest.mark.parametrize("text", ["", "\0", "a\n", "some/x.py,sha256=!!!,1\n", '"open\n'])
+@pytest.mark.parametrize(
+    "text", ["", "\0", "a\n", "some/x.py,sha256=!!!,1\n", '"open\n', "\0" * 200_000]
+)
 def test_damaged_list_is_no_traceback(site: Path, text: str) -> None:
     info = site / "some-1.2.dist-info"
     (info / "RECORD").write_text(text)
