@@ -88,9 +88,6 @@ def _begin(work: Work, asked: Asked, chosen: Chosen, tell: Tell) -> RunFolder:
     """Make ready what the nodes need, and write down who is asked."""
     name = new_name()
     gpus = gpus_of(asked, chosen)
-    script = batch_script(request_of(work, asked, name, gpus))
-    if work.place is not None:
-        make_ready(work.place, tell.say)
     request = request_of(work, asked, name, gpus)
     if work.place is not None:
         make_ready(work.place, tell.say)
@@ -133,11 +130,11 @@ def _retry(folder: RunFolder, asked: Asked, tell: Tell) -> int:
         for node in sorted(down & set(missing)):
             tell.say(f"{node} is still down or drained")
         missing = [node for node in missing if node not in going | down]
+    if asked.limits_typed:
+        folder = folder.with_limits(asked.limits)
     if not missing:
         tell.say("nothing is to be run again")
         return _go_on(folder, asked, tell)
-    if asked.limits_typed:
-        folder = folder.with_limits(asked.limits)
     folder.want(missing, "retry")
     return _submit_and_go_on(folder, asked, tell)
 
@@ -172,7 +169,9 @@ def _run_again(folder: RunFolder, slow: Sequence[str], progress: Progress) -> bo
         progress.message(f"{', '.join(slow)} cannot be run again from here: {error.why}")
         return False
     progress.message(f"slow, and run once more before it is said: {', '.join(slow)}")
-    folder.want(slow, "recheck")  # the follower submits them
+    attempts = folder.attempts()  # another command that follows this run may have been quicker
+    new = [node for node in slow if attempts[node][-1].entry.purpose != "recheck"]
+    folder.want(new, "recheck")  # the follower submits them
     return True
 
 
@@ -207,15 +206,18 @@ def _leaving(folder: RunFolder) -> Iterator[None]:
 
 
 def _show(folder: RunFolder, report: ClusterReport, asked: Asked, tell: Tell) -> int:
-    network = network_record(folder, report, _ask)
+    network = network_record(folder, report, _ask, wanted=asked.network)
     goes_on = network is not None and network.state == "running"
     report = replace(report, network=network, complete=report.complete and not goes_on)
     path = folder.path / "cluster.json"
     if asked.reference is not None:
         report = compare_with(report, read_reference(asked.reference))
-    save(to_json(report), path)
     tell.publish(report, cluster_text(report, sys.stdout))
-    tell.say(f"kept in {path}")
+    try:  # somebody else's run can be read, and a full disk hides no figure
+        save(to_json(report), path)
+        tell.say(f"kept in {path}")
+    except LabError as error:
+        tell.say(f"not kept in {path}: {error.why}")
     if tell.report is not None:
         write_report(report, tell.report, asked.where, tell.say)
         tell.say(f"the page is {short_path(tell.report)}")

@@ -110,7 +110,9 @@ def healthy(report: ClusterReport) -> list[str]:
     return [n.name for n in report.nodes if n.state == "ok" and n.verdict in ("ok", "unknown")]
 
 
-def network_record(run: RunFolder, report: ClusterReport, ask: Ask) -> Network | None:
+def network_record(
+    run: RunFolder, report: ClusterReport, ask: Ask, *, wanted: bool = True
+) -> Network | None:
     """What was measured between the nodes, as far as it is; None where nothing was to be.
 
     Args:
@@ -119,7 +121,7 @@ def network_record(run: RunFolder, report: ClusterReport, ask: Ask) -> Network |
         ask: finds the jobs of a folder, or raises LabError where Slurm does not answer.
     """
     folder = network_of(run)
-    if folder is None:
+    if folder is None or not (wanted or folder.tries):
         return None
     if not folder.tries and len(healthy(report)) < LEAST and report.complete:
         few = f"fewer than {LEAST} nodes are well"

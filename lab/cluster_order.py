@@ -93,9 +93,9 @@ def gpus_of(asked: Asked, chosen: Chosen) -> dict[str, int]:
     if wish is None:
         return {}
     if wish != "all":
-        return dict.fromkeys(chosen.to_submit, wish)
+        return dict.fromkeys(chosen.nodes, wish)
     known = read_gpus()
-    return {node: known[node] for node in chosen.to_submit if node in known}
+    return {node: known[node] for node in chosen.nodes if node in known}
 
 
 def chosen_nodes(asked: Asked) -> Chosen:

@@ -47,7 +47,7 @@ def write_report(report: ClusterReport, path: Path, where: Wish, say: Say) -> No
         ) from error
     save(to_json(report), folder / RECORD)
     if where.engine == "auto":  # where the nodes' packages are already
-        where = replace(where, engine="host")
+        where = replace(where, engine="host", device="cpu")  # to draw takes no GPU
     beside = quote(folder.name)
     links = {name: f"{beside}/{page}" for name, page in _nodes(report, folder, where, say)}
     save(cluster_page(report, links, f"{beside}/{RECORD}"), path)

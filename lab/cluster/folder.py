@@ -20,7 +20,7 @@ import msgspec
 
 from lab.cluster.attempt import Attempt, Entry, Purpose
 from lab.cluster.batch import submission
-from lab.errors import LabError
+from lab.errors import LabError, of_full_disk
 from lab.paths import results, typed_path
 from lab.records.cluster import Kind, Limits, Submitted
 from lab.records.lines import append_line, read_lines
@@ -95,6 +95,8 @@ class RunFolder:
             wanted.folder.mkdir(parents=True)
         except FileExistsError:
             return None
+        except OSError as error:
+            raise self._not_written(error) from error
         entry = msgspec.structs.replace(wanted.entry, group=group)
         self.note(entry)
         return entry
@@ -105,8 +107,25 @@ class RunFolder:
         self.attempt_folder(entry.node, entry.attempt).rmdir()
 
     def note(self, entry: Entry) -> None:
-        """Add a line to jobs.jsonl, in one write."""
-        append_line(self.path / "jobs.jsonl", entry)
+        """Add a line to jobs.jsonl, in one write.
+
+        Raises:
+            LabError: it cannot be written.
+        """
+        try:
+            append_line(self.path / "jobs.jsonl", entry)
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> LabError:
+        return of_full_disk(error) or LabError(
+            f"Nothing can be written to the folder of the run: {self.path}",
+            why=str(error.strerror),
+            next_step=(
+                "who began it goes on with it; to look at it as it is:"
+                f" ./inv {self.kind} --collect {self.path} --no-wait"
+            ),
+        )
 
     def submission(self, group: Sequence[Entry], after: str) -> list[str]:
         """The command line that submits attempts in one job."""

@@ -26,6 +26,8 @@ _GRACE_S = 10.0
 # A job that waits for a node that is down waits for ever; a node that boots is down for a while.
 _BLOCKED_S = 30.0
 _LOOK_AT_NODES_S = 10.0
+# Where the queue is full and none of the run's own jobs has ended, others' may have.
+_SUBMIT_AGAIN_S = 60.0
 # What every queue has; anything else may keep a job waiting for ever, as a limit on time does.
 _ORDINARY = {"", "Dependency", "Priority", "Resources"}
 
@@ -56,6 +58,8 @@ class Follower:
     _silent: bool = False
     _told: set[str] = field(default_factory=set)
     _look_at_nodes: float = 0.0
+    _full_at: int | None = None
+    _submit_again: float = 0.0
 
     def wait(self) -> None:
         """Return when nothing of the run is wanted, waits or runs any more."""
@@ -78,10 +82,19 @@ class Follower:
 
     def _submit(self, jobs: Jobs) -> None:
         """Submit what was not: there is room in the queue now, or who began it is gone."""
-        if not jobs.answered or not self.run.wanted():
+        if not jobs.answered:
             return
+        if not self.run.wanted():
+            self._full_at = None
+            return
+        full = self._full_at is not None and jobs.queued >= self._full_at
+        if full and self.clock() < self._submit_again:  # each try leaves lines in jobs.jsonl
+            return
+        self._submit_again = self.clock() + _SUBMIT_AGAIN_S
         try:
-            submit_wanted(self.run, self.run.submitted.limits, jobs.queued, lambda *_: None)
+            limits = self.run.submitted.limits
+            taken = submit_wanted(self.run, limits, jobs.queued, lambda *_: None)
+            self._full_at = jobs.queued + taken
         except LabError as error:
             self.say(f"{error.what} {error.why}")
 
@@ -152,22 +165,29 @@ class Follower:
             return
         for node in self._blocked_since.keys() - down.keys():
             del self._blocked_since[node]
-        for node in down.keys() & waiting.keys():
+        blocked: dict[str, list[SlurmNode]] = {}
+        for node in sorted(down.keys() & waiting.keys()):
             since = self._blocked_since.setdefault(node, now)
             if now - since >= _BLOCKED_S and waiting[node].state in WAITING:
-                self._take_back(down[node], waiting[node].id, pending, jobs)
+                blocked.setdefault(waiting[node].id, []).append(down[node])
+        for number, nodes in blocked.items():
+            self._take_back(nodes, number, pending, jobs)
 
-    def _take_back(self, node: SlurmNode, job: str, pending: list[Attempt], jobs: Jobs) -> None:
-        """Take a job back that waits for a node in vain; its other nodes get another one."""
-        self.say(f"{node.name} is down or drained: its job {job} is taken back")
+    def _take_back(
+        self, nodes: list[SlurmNode], job: str, pending: list[Attempt], jobs: Jobs
+    ) -> None:
+        """Take a job back that waits for nodes in vain; its other nodes get another one."""
+        whys = {node.name: node.why_unavailable for node in nodes}
+        be = "is" if len(whys) == 1 else "are"
+        self.say(f"{compress(whys)} {be} down or drained: its job {job} is taken back")
         cancel([job])
         others = []
         for attempt in pending:
             own = jobs.of(attempt)
             if own is None or own.id != job:
                 continue
-            if node.name in attempt.nodes:
-                self.run.note(replace(attempt.entry, error=node.why_unavailable))
+            if here := [name for name in attempt.nodes if name in whys]:
+                self.run.note(replace(attempt.entry, error=whys[here[0]]))
             else:
                 others.append(attempt)
         for purpose in {attempt.entry.purpose for attempt in others}:

@@ -72,8 +72,10 @@ class Job:
     held: frozenset[str] = frozenset()
 
     def lacks(self, *nodes: str) -> bool:
-        """Whether it goes on, or went on, without any of these nodes of its own."""
-        return bool(self.held) and self.held.isdisjoint(nodes)
+        """Whether it goes on, or went on, without any of these nodes of its own. While it completes
+        squeue leaves out those that are free again."""
+        known = bool(self.held) and self.state != "COMPLETING"
+        return known and self.held.isdisjoint(nodes)
 
 
 def read_nodes(partition: str = "") -> list[SlurmNode]:

@@ -4,7 +4,9 @@ Any command that follows the run goes on with it: an attempt belongs to the one 
 folder.
 """
 
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 from lab.cluster.attempt import Attempt, Entry
@@ -18,6 +20,8 @@ Step = Callable[[int, int, str], None]
 # What sbatch says where a site lets a person have no more jobs. It says the same of a job that is
 # too large or too long, which one that is like those before is not.
 _FULL = "submit limit"
+# The controller may have taken the job all the same: then it is found by its comment.
+_UNSURE = ("timed out", "no answer within")
 
 
 def submit_wanted(run: RunFolder, limits: Limits, queued: int, step: Step) -> int:
@@ -36,7 +40,9 @@ def submit_wanted(run: RunFolder, limits: Limits, queued: int, step: Step) -> in
     Raises:
         LabError: Slurm took none of them, and none is in the queue.
     """
-    wanted = {attempt.entry.node: attempt for attempt in run.wanted()}
+    attempts = [a for each in run.attempts().values() for a in each]
+    wanted = {a.entry.node: a for a in attempts if a.wanted}
+    began = any(a.entry.job for a in attempts)  # the site has taken jobs of this run before
     groups = list(groups_of(wanted, run.submitted.gpus, limits))
     most = [limit for limit in (limits.rows, limits.max_submit) if limit is not None]
     # All at once, in rows, is for a queue that has none of them yet.
@@ -46,17 +52,21 @@ def submit_wanted(run: RunFolder, limits: Limits, queued: int, step: Step) -> in
     rows = limits.rows or len(groups)
     after, refusals, taken, done = [""] * rows, "", 0, 0
     for group in groups:
-        entries = _claimed(run, [wanted[node] for node in group])
-        if not entries:  # another command that follows this run was quicker
-            continue
         row = taken % rows
-        job, refusal = submit(run.submission(entries, after[row] if in_rows else ""))
-        if not job and _FULL in refusal and (taken or queued):
+        with _whole():
+            entries = _claimed(run, [wanted[node] for node in group])
+            if not entries:  # another command that follows this run was quicker
+                continue
+            job, refusal = submit(run.submission(entries, after[row] if in_rows else ""))
+            refusal = "" if any(words in refusal for words in _UNSURE) else refusal
+            full = not job and _FULL in refusal and bool(taken or queued or began)
             for entry in entries:
-                run.release(entry)
+                if full:
+                    run.release(entry)
+                else:
+                    run.note(_known(entry, job, refusal))
+        if full:
             break
-        for entry in entries:
-            run.note(_known(entry, job, refusal))
         done += len(entries)
         if job:
             after[row] = job
@@ -66,6 +76,16 @@ def submit_wanted(run: RunFolder, limits: Limits, queued: int, step: Step) -> in
     if refusals and not taken and not queued:
         raise _refused(refusals)
     return taken
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Let Ctrl-C wait until a job is submitted and noted down, or neither; sbatch inherits that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def groups_of(

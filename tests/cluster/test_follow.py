@@ -284,6 +284,43 @@ def test_chunk_that_waits_for_a_drained_node_is_made_anew_without_it(
     assert steps[-1] == "3/3: 0 pending, 0 running, 2 done, 1 lost"
 
 
+def test_chunk_whose_nodes_are_down_together_is_made_anew_once(
+    chunk: Run, follow_run: FollowRun
+) -> None:
+    slurm = Slurm({"n1": "PENDING"})
+    slurm.down = {"n1", "n2"}
+
+    def settle(text: str) -> None:
+        if slurm.submitted:
+            save(to_json(report(case())), chunk.folder.path / "nodes" / "n3" / "2" / RESULT)
+
+    steps, said = follow_run(chunk, slurm, settle)
+    assert said[0] == "n[1-2] are down or drained: its job n1 is taken back"
+    assert slurm.submitted == ["--nodelist=n3"]
+    assert steps[-1] == "3/3: 0 pending, 0 running, 1 done, 2 lost"
+
+
+def test_queue_that_stays_full_is_tried_now_and_then(tmp_path: Path, follow_run: FollowRun) -> None:
+    """Each try leaves lines in the run's folder."""
+    run = Run(tmp_path / "run", "n1", "n2")
+    run.done("n1", report(case()))
+    run.folder.want(["n2"], "first")
+    tries: list[float] = []
+
+    class Full(Slurm):
+        def submit(self, argv: list[str]) -> tuple[str, str]:
+            tries.append(self.now)
+            if self.now < 600:
+                return "", "(job submit limit, user's size and/or time limits)"
+            save(to_json(report(case())), run.folder.path / "nodes" / "n2" / "1" / RESULT)
+            return "9", ""
+
+    run.submitted("n1")  # the site has taken jobs of this run
+    steps, _ = follow_run(run, Full({}))
+    assert steps[-1].startswith("2/2")
+    assert 3 <= len(tries) <= 12
+
+
 def test_follower_submits_the_next_as_jobs_end(tmp_path: Path, follow_run: FollowRun) -> None:
     run = Run(tmp_path / "run", "n1", "n2", "n3", limits=Limits(max_submit=1))
     run.folder.want(["n1", "n2", "n3"], "first")

@@ -1,5 +1,7 @@
 """What became of a node, from its files and from Slurm; never from an exit code."""
 
+from dataclasses import replace
+
 import pytest
 
 from lab.cluster.contents import READERS
@@ -89,6 +91,8 @@ def test_jobs_are_read_from_squeue() -> None:
     assert pending == Job(id="12", state="PENDING", comment="n2/1", reason="Dependency")
     assert running.held == {"n2", "n3", "n4"}
     assert (running.lacks("n1"), running.lacks("n2"), pending.lacks("n2")) == (True, False, False)
+    completing = replace(running, state="COMPLETING")  # its list has those that are not free yet
+    assert completing.lacks("n1") is False
     assert completed == Job(id="10", state="COMPLETED", held=frozenset({"n3"}))
 
 

@@ -1,6 +1,9 @@
 """What is submitted, in which jobs, and what is left for later."""
 
+import errno
+import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.cluster import submit
+from lab.cluster import folder, submit
 from lab.cluster.submit import groups_of, submit_wanted
 from lab.errors import LabError
 from lab.records.cluster import Limits
@@ -135,6 +138,51 @@ def test_site_that_takes_no_more_jobs_gets_the_rest_later(make: Make, sbatch: Sb
     sbatch.room = 1000
     assert submitted(run, Limits(), queued=3) == 5
     assert run.folder.wanted() == []
+
+
+def test_site_that_is_full_of_others_jobs_gets_the_rest_later(make: Make, sbatch: Sbatch) -> None:
+    run = make()
+    submitted(run, Limits(max_submit=3))
+    sbatch.room, sbatch.refusal = 3, "(job submit limit, user's size and/or time limits)"
+    assert submitted(run, Limits()) == 0  # its own jobs have ended
+    assert [a.entry.node for a in run.folder.wanted()] == list(EIGHT[3:])
+
+
+def test_answer_that_did_not_come_is_no_refusal(make: Make, sbatch: Sbatch) -> None:
+    """The controller may have taken the job: it is looked for by its comment."""
+    run = make()
+    sbatch.room = 7
+    sbatch.refusal = "Batch job submission failed: Socket timed out on send/recv operation"
+    submitted(run, Limits())
+    (last,) = run.folder.attempts()["n8"]
+    assert (last.wanted, last.entry.error, last.entry.job) == (False, "", "")
+
+
+def test_ctrl_c_waits_until_a_job_is_noted(
+    make: Make, sbatch: Sbatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(argv: list[str]) -> tuple[str, str]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return sbatch(argv)
+
+    run = make()
+    monkeypatch.setattr(submit, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        submitted(run, Limits(chunk=4))
+    assert {a[0].entry.job for n, a in run.folder.attempts().items() if n in EIGHT[:4]} == {"1"}
+    assert [a.entry.node for a in run.folder.wanted()] == list(EIGHT[4:])
+
+
+def test_folder_of_another_user_is_an_error_that_says_so(
+    make: Make, sbatch: Sbatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    run = make()
+    monkeypatch.setattr(folder, "append_line", refuse)
+    with pytest.raises(LabError, match="Nothing can be written to the folder of the run"):
+        submitted(run, Limits())
 
 
 def test_refusal_of_all_is_an_error_with_its_reason(make: Make, sbatch: Sbatch) -> None:
