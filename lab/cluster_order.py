@@ -49,7 +49,7 @@ def network_job(work: Work, request: BatchRequest, asked: Asked) -> str:
     if order is None or place is None or not asked.network:
         return ""
     between = network_request(request, order, place.words, asked.site.time)
-    return network_script(between, order.patience_s)
+    return network_script(between, max(order.meet_s, order.patience_s))
 
 
 def _network_submission(
@@ -116,7 +116,9 @@ def request_of(work: Work, asked: Asked, name: str, gpus: Mapping[str, int]) -> 
         gpus: that the jobs ask for on each node.
     """
     site = asked.site
-    turns = max(gpus.values(), default=1) if work.each_gpu else 1
+    # A job that has its node to itself is given all of its GPUs, asked for or not.
+    given = gpus or (read_gpus() if work.each_gpu and site.exclusive else {})
+    turns = max(given.values(), default=1) if work.each_gpu else 1
     seconds = work.budget_s * turns + _ALLOWANCE_S
     return BatchRequest(
         name=name, folder=path_of(name), clone=ROOT, state=state().absolute(), words=work.words,

@@ -20,7 +20,7 @@ from lab.language import Language, parse_language
 from lab.paths import in_image, state, work_default
 from lab.records.course import CourseProgress, CourseReport
 from lab.render.course import course_text, progress_text
-from lab.server import address, running
+from lab.server import address, running, slurm_folder
 from lab.server.work import prepare_work
 
 Say = Callable[[str], None]
@@ -183,13 +183,17 @@ def _server(folder: Path) -> tuple[int | None, str, str]:
     """Port, token and folder of the lab that runs; no port where none does."""
     if in_image():
         try:
-            secret = json.loads((state() / "server" / "session.json").read_text(encoding="utf-8"))
+            own = Path(os.environ.get("LAB_SERVER") or state() / "server")
+            secret = json.loads((own / "session.json").read_text(encoding="utf-8"))
             return int(secret["port"]), str(secret["token"]), str(secret["work"])
         except (OSError, ValueError, KeyError, TypeError):
             return None, "", ""
     try:
         session = running.status()
-    except LabError:  # its engine does not answer: then nobody reaches its pages either
+    except LabError:
+        if slurm_folder.is_open():  # its pages are open whether Slurm answers or not
+            raise
+        # Its engine does not answer: then nobody reaches its pages either.
         return None, "", ""
     if session.url is None or session.port is None or session.work is None:
         return None, "", ""

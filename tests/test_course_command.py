@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from lab import course_command
 from lab.course_command import open_files
 from lab.errors import LabError
 
@@ -85,6 +86,34 @@ def lab(announce: Callable[[int], Path]) -> Iterator[Lab]:
     with serving(made):
         announce(made.port)
         yield made
+
+
+def test_server_with_a_state_of_its_own_is_found_from_its_terminal(
+    lab: Lab, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a lab in Apptainer on a node has it: no other file says that it runs."""
+    own = tmp_path / "lab-on-node"
+    own.mkdir()
+    (tmp_path / "state" / "server" / "session.json").rename(own / "session.json")
+    assert not open_files(work)(work / "1-tensors.ipynb")
+    monkeypatch.setenv("LAB_SERVER", str(own))
+    lab.sessions = ["1-tensors.ipynb"]
+    assert open_files(work)(work / "1-tensors.ipynb")
+
+
+def test_lab_on_a_node_may_be_open_where_slurm_does_not_answer(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent() -> None:
+        raise LabError("Slurm does not answer.", why="it is slow", next_step="later")
+
+    monkeypatch.setattr(course_command, "in_image", lambda: False)
+    monkeypatch.setattr(course_command.running, "status", silent)
+    monkeypatch.setattr(course_command.slurm_folder, "is_open", lambda: True)
+    with pytest.raises(LabError, match="Slurm does not answer"):
+        open_files(work)
+    monkeypatch.setattr(course_command.slurm_folder, "is_open", lambda: False)
+    assert not open_files(work)(work / "1-tensors.ipynb")
 
 
 def note_tabs(work: Path, name: str, *tabs: str) -> Path:

@@ -127,18 +127,25 @@ class RunFolder:
             ),
         )
 
-    def submission(self, group: Sequence[Entry], after: str) -> list[str]:
-        """The command line that submits attempts in one job."""
+    def script(self) -> str:
+        """What every job of the run does.
+
+        Raises:
+            LabError: it cannot be read.
+        """
         try:
-            script = (self.path / "job.sh").read_text(encoding="utf-8")
+            return (self.path / "job.sh").read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise LabError(
                 f"The script of the run's jobs cannot be read: {self.path / 'job.sh'}",
                 why=str(error),
                 next_step=f"measure anew: ./inv {self.kind} --nodes …",
             ) from error
+
+    def submission(self, group: Sequence[Entry], after: str) -> list[str]:
+        """The command line that submits attempts in one job."""
         return submission(
-            script, self.path, name=self.name, group=group[0].group,
+            self.script(), self.path, name=self.name, group=group[0].group,
             nodes={entry.node: entry.attempt for entry in group}, after=after,
             gpus=self.submitted.gpus.get(group[0].node, 0),
         )  # fmt: skip

@@ -19,7 +19,7 @@ def network_script(request: BatchRequest, patience_s: float) -> str:
 
     Args:
         request: its words are what every node runs, in the folder of the attempt.
-        patience_s: of the ranks.
+        patience_s: of the ranks, the longest: those that never met wait for that.
     """
     folder = shlex.quote(str(request.folder / "network"))
     lines = ["--ntasks-per-node=1", "--no-requeue", "--open-mode=append", *request.lines()]

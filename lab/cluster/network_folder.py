@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from lab.cluster.attempt import Attempt, Entry
 from lab.cluster.folder import RunFolder
 from lab.cluster.network_batch import gpus_between, network_submission
+from lab.errors import LabError
 from lab.records.cluster import Limits
 from lab.records.lines import read_lines
 from lab.records.network import LATENCY_BYTES, Exchange, NetworkOrder, RankReport, RankStep
@@ -41,6 +42,10 @@ class NetworkAttempt(Attempt):
             return msgspec.json.decode(document, type=tuple[str, ...])
         except (OSError, msgspec.DecodeError):
             return ()
+
+    def parts(self) -> dict[str, Path]:
+        """None: its files are of ranks, whatever their nodes are called."""
+        return {}
 
     @property
     def done(self) -> bool:
@@ -83,10 +88,9 @@ class NetworkFolder(RunFolder):
 
     def submission(self, group: Sequence[Entry], after: str) -> list[str]:
         """The command line that submits an attempt; it waits for no other job."""
-        script = (self.path / "job.sh").read_text(encoding="utf-8")
         nodes = self.attempt_of(group[0]).nodes
         return network_submission(
-            script, self.path, name=self.name, nodes=nodes, attempt=group[0].attempt,
+            self.script(), self.path, name=self.name, nodes=nodes, attempt=group[0].attempt,
             gpus=gpus_between(nodes, self.submitted.gpus),
         )  # fmt: skip
 
@@ -127,8 +131,20 @@ def network_of(run: RunFolder, chosen: Sequence[str] = ()) -> NetworkFolder | No
 
 
 def network_order(folder: NetworkFolder) -> NetworkOrder:
-    """What the ranks are to do."""
-    return msgspec.json.decode((folder.path / ORDER).read_bytes(), type=NetworkOrder)
+    """What the ranks are to do.
+
+    Raises:
+        LabError: it cannot be read.
+    """
+    path = folder.path / ORDER
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=NetworkOrder)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LabError(
+            f"The file {path} cannot be read.",
+            why=str(error),
+            next_step="measure anew: ./inv bench --nodes …",
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,8 +220,8 @@ def _reduced(exchange: Exchange) -> Exchange:
 
 
 def _means(rows: list[list[float]]) -> list[list[float]]:
-    return [[fmean(times)] for times in rows if times]
+    return [[fmean(times)] for times in rows if times and min(times) > 0]
 
 
 def _medians(rows: list[list[float]]) -> list[list[float]]:
-    return [[median(times)] for times in rows if times]
+    return [[median(times)] for times in rows if times and min(times) > 0]

@@ -11,6 +11,7 @@ from lab.cluster.look import Jobs, look_at
 from lab.cluster.network_folder import NetworkFolder, RankFiles, network_order, ranks_of
 from lab.cluster.network_states import rank_states
 from lab.cluster.states import BY_ITSELF, end_of, phase_of
+from lab.errors import LabError
 from lab.records.network import (
     Collective,
     Network,
@@ -39,12 +40,18 @@ def merge_network(folder: NetworkFolder, jobs: Jobs) -> Network:
     tries = folder.tries
     if not tries:
         return Network(state="never_started", reasons=["it was not submitted yet"])
-    last, order = tries[-1], network_order(folder)
+    last = tries[-1]
     numbers = [number for a in tries if (number := a.entry.job or a.begun())]
     nodes = last.nodes
     if last.entry.error:
         return Network(
             state="never_started", reasons=[last.entry.error], nodes=list(nodes), jobs=numbers
+        )
+    try:
+        order = network_order(folder)
+    except LabError as error:  # it costs these figures, not the nodes' own
+        return Network(
+            state="failed", reasons=[f"{error.what} {error.why}"], nodes=list(nodes), jobs=numbers
         )
     files = ranks_of(last)
     seen = look_at(last, jobs, read=False)

@@ -80,12 +80,21 @@ def submit_wanted(run: RunFolder, limits: Limits, queued: int, step: Step) -> in
 
 @contextmanager
 def _whole() -> Iterator[None]:
-    """Let Ctrl-C wait until a job is submitted and noted down, or neither; sbatch inherits that."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Let Ctrl-C wait until a job is submitted and noted down, or neither.
+
+    Blocked, which sbatch inherits; and kept, since another thread, such as that of the progress
+    bar, may take it in this one's place.
+    """
+    kept: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: kept.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if kept:
+        raise KeyboardInterrupt
 
 
 def groups_of(

@@ -21,7 +21,9 @@ def run_arguments(request: LaunchRequest) -> list[str]:
         fields = ["type=bind", f"source={mount.source}", f"destination={mount.target}"]
         arguments += ["--mount", csv_line([*fields, "ro"] if mount.read_only else fields)]
     for name, value in request.environment:
-        arguments += ["--env", f"{name}={value}"]
+        # Of a value with a = in it, as NCCL_IB_HCA may have, commas would part variables.
+        pair = f"{name}={value}"
+        arguments += ["--env", csv_line([pair]) if "=" in value else pair]
     return [*arguments, request.image, *request.command]
 
 

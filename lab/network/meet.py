@@ -71,7 +71,8 @@ def open_store(seat: Seat, folder: Path, meet_s: float) -> tuple["TCPStore", Mee
         meet_s: seconds that it may take.
 
     Raises:
-        Fault: the first node did not open it in time, or its name is not known here.
+        Fault: the first node's name is not known here.
+        RuntimeError: the first node did not open it in time.
     """
     end = time.monotonic() + meet_s
     if seat.index == 0:
@@ -104,7 +105,9 @@ def _await_meeting(path: Path, end: float) -> Meeting:
             return msgspec.json.decode(path.read_bytes(), type=Meeting)
         except (OSError, msgspec.DecodeError) as error:
             if time.monotonic() > end:
-                raise Fault(f"the first node did not say where to meet: {error}") from error
+                raise RuntimeError(  # the first node's fault, not this one's
+                    f"the first node did not say where to meet: {error}"
+                ) from error
         time.sleep(_POLL_S)
 
 

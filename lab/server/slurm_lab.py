@@ -71,7 +71,7 @@ def describe(order: Order, last: Last, job: PlacedJob | None, told: OnNode | Non
     base = Session(
         state="stopped", engine=order.engine, device=order.device, image=order.image,
         work=order.work, started_utc=order.submitted_utc, job=known.id or None,
-        node=known.node or (told.node if told else "") or None,
+        node=known.node or (told.node if told else "") or None, port=order.port,
     )  # fmt: skip
     if not known.id:  # the client was killed before Slurm took it
         return Session(state="stopped")
@@ -114,7 +114,8 @@ def way_from_outside(site: str | None) -> str:
     if len(connection) != 4:
         return ""
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or getpass.getuser()
-    return f"-J {user}@{connection[2]}"
+    host = f"[{connection[2]}]" if ":" in connection[2] else connection[2]
+    return f"-J {user}@{host}"
 
 
 def _end(job: PlacedJob, told: OnNode | None) -> str:

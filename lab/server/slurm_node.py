@@ -129,7 +129,8 @@ def wait_for_folder(order: Order, node: str, sleep: Callable[[float], None] = ti
             )
         sleep(1)
         waited += 1
-    mark.unlink(missing_ok=True)
+    with suppress(OSError):  # that it may not be written here is said in a moment
+        mark.unlink(missing_ok=True)
 
 
 def serve(order: Order, folder: Path, signals: Signals, teller: Teller) -> None:

@@ -34,7 +34,10 @@ def start(asked: Asked, say: Say) -> Session:
         LabError: it could not be started, another one runs, or the person left.
     """
     with control.turn_of_start(say) as lock:
-        session = control.status_for_start(asked.wish, say)
+        # Where Slurm does not answer the last one may run: that is no reason to start without it.
+        session = slurm_lab.find() if slurm_folder.is_open() else Session(state="stopped")
+        if session.state == "stopped":
+            session = control.status_for_start(asked.wish, say)
         if session.state in ("stopped", "ended"):
             if session.state == "ended":
                 say(f"the last lab ended by itself ({session.note}); starting anew")
@@ -131,7 +134,13 @@ class Waiter:
         session = Session(state="stopped")
         try:
             while True:
-                session = slurm_lab.find()
+                try:
+                    session = slurm_lab.find()
+                except LabError as error:
+                    slurm_folder.read_last()  # a damaged file is an error, a silent Slurm is none
+                    self._say(f"{error.why}; waiting for it")
+                    self.sleep(_POLL_LONG_S)
+                    continue
                 if session.state in ("running", "stopped"):
                     break
                 if session.state not in ("ended", "unhealthy"):
@@ -157,7 +166,9 @@ class Waiter:
 
     def _tell(self, session: Session) -> None:
         """Say what it waits for when that changes, and now and then."""
-        words = _progress(session)
+        self._say(_progress(session))
+
+    def _say(self, words: str) -> None:
         now = self.clock()
         if words and (words != self._told or now - self._told_at > _TELL_S):
             self.say(words)

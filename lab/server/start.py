@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     runtime = _private_folder()
     _prepare_environment(runtime, options.state)
     os.environ["LAB_LANGUAGE"] = language  # the kernels' too
+    os.environ["LAB_SERVER"] = str(options.state)  # for ./inv course in a terminal of ours
     if options.ends is not None:
         os.environ["LAB_ENDS"] = str(options.ends)  # they warn before it comes
     secret = {

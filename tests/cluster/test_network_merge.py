@@ -36,6 +36,23 @@ def folder(tmp_path: Path) -> NetworkFolder:
     return found
 
 
+def test_files_of_nodes_with_any_name_are_of_ranks(folder: NetworkFolder) -> None:
+    (only,) = folder.tries
+    (only.folder / "cuda-01-0.jsonl").write_text("{}\n")
+    assert only.parts() == {}
+    assert merge_network(folder, Jobs()).state != "ok"
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": "x"}'])
+def test_damaged_order_costs_the_figures_between_the_nodes_alone(
+    folder: NetworkFolder, text: str
+) -> None:
+    (folder.path / "order.json").write_text(text)
+    found = merge_network(folder, Jobs())
+    assert found.state == "failed"
+    assert "order.json cannot be read" in found.reasons[0]
+
+
 def rank(
     node: str, rounds: list[list[float]], *, pair_s: float = 1e-3, slow: str = "", factor: float = 1
 ) -> RankReport:

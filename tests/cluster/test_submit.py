@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -167,8 +168,10 @@ def test_ctrl_c_waits_until_a_job_is_noted(
 
     run = make()
     monkeypatch.setattr(submit, "submit", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        submitted(run, Limits(chunk=4))
+    with ThreadPoolExecutor(1) as other:  # which may be given the signal
+        other.submit(int).result()
+        with pytest.raises(KeyboardInterrupt):
+            submitted(run, Limits(chunk=4))
     assert {a[0].entry.job for n, a in run.folder.attempts().items() if n in EIGHT[:4]} == {"1"}
     assert [a.entry.node for a in run.folder.wanted()] == list(EIGHT[4:])
 

@@ -42,6 +42,15 @@ def test_run_arguments_with_a_gpu_mounts_and_variables() -> None:
     assert request == before
 
 
+def test_variable_with_a_sign_and_a_comma_is_one_value() -> None:
+    """`NCCL_IB_HCA` may be so; Apptainer would take what follows the comma for another variable."""
+    request = LaunchRequest(
+        command=("true",), image="lab.sif", work=Path("/w"),
+        environment=(("NCCL_IB_HCA", "=mlx5_0:1,mlx5_1:1"),),
+    )  # fmt: skip
+    assert '"NCCL_IB_HCA==mlx5_0:1,mlx5_1:1"' in run_arguments(request)
+
+
 def test_image_is_tried_as_it_will_be_run() -> None:
     assert try_arguments("/a b/lab.sif") == [*START, *CLOSED, "/a b/lab.sif", "true"]
 

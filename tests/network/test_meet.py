@@ -28,7 +28,7 @@ def test_seat_is_what_srun_says() -> None:
 
 
 def test_node_that_is_told_of_no_meeting_gives_up(tmp_path: Path) -> None:
-    with pytest.raises(Fault, match="the first node did not say where to meet"):
+    with pytest.raises(RuntimeError, match="the first node did not say where to meet"):
         open_store(Seat(node="n2", index=1, nodes=2), tmp_path, 0.2)
 
 

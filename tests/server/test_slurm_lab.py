@@ -99,6 +99,8 @@ def test_way_to_the_node_is_the_sites_or_over_the_machine_that_one_came_to_by_ss
     assert way_from_outside("-J jump") == "-J jump"
     assert way_from_outside("") == ""
     assert way_from_outside(None) == "-J ana@192.0.2.1"
+    monkeypatch.setenv("SSH_CONNECTION", "2001:db8::7 50000 2001:db8::1 22")
+    assert way_from_outside(None) == "-J ana@[2001:db8::1]"
     monkeypatch.delenv("SSH_CONNECTION")
     assert way_from_outside(None) == ""
 
