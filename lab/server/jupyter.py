@@ -41,6 +41,8 @@ def jupyter_settings(
             ),  # a page of another site that resolves to 127.0.0.1 is refused
         },
         "IdentityProvider": {"token": token},
+        # One that is set on the login page would hold for later starts, whose token is another.
+        "PasswordIdentityProvider": {"allow_password_change": False},
         # Loopback is open to every user of a machine; a socket in a private folder is not.
         "KernelManager": {"transport": "ipc"},
         "LabApp": {

@@ -1,18 +1,23 @@
 """The student's folder: made first, as the student, and theirs afterwards."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 
 from lab.errors import LabError, of_full_disk
-from lab.paths import typed_path
+from lab.paths import ROOT, typed_path
 
 _SYSTEM = {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/opt", "/proc", "/root", "/run",
            "/sbin", "/sys", "/tmp", "/usr", "/var"}  # fmt: skip
+_PRIVATE = 0o700  # what a student writes is for no other user of the machine
 
 
 def prepare_work(folder: Path) -> Path:
     """Make the folder where it is missing, and check that files can be saved in it.
+
+    One that is made here, and the clone's own before its first use, is for its user alone. The mode
+    of any other is its owner's choice.
 
     Returns:
         Its absolute path.
@@ -35,6 +40,9 @@ def prepare_work(folder: Path) -> Path:
         )
     if not _exists(path):
         _make(path)
+    elif path == ROOT / "work":
+        with contextlib.suppress(OSError):  # another user's: whether it can be used is told next
+            _close_new(path)
     _check_writable(path)
     return path
 
@@ -45,10 +53,16 @@ def _exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110
 
 
+def _close_new(path: Path) -> None:
+    """Close the folder of a fresh clone, which git made for all to read."""
+    if [found.name for found in path.iterdir()] == [".gitkeep"]:
+        path.chmod(_PRIVATE)
+
+
 def _make(path: Path) -> None:
     missing = [p for p in (path, *path.parents) if not _exists(p)]
     try:
-        path.mkdir(parents=True)
+        path.mkdir(mode=_PRIVATE, parents=True)
     except OSError as error:
         raise LabError(
             f"The work folder cannot be made: {path}",
