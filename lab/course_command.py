@@ -173,7 +173,7 @@ def _in_tabs(work: Path) -> set[str]:
     for file in (work / ".lab" / "workspaces").glob("*.jupyterlab-workspace"):
         try:
             kept = json.loads(file.read_text(encoding="utf-8"))["data"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
         found |= {str(key).removeprefix("notebook:") for key in kept if "notebook:" in str(key)}
     return found
@@ -186,7 +186,7 @@ def _server(folder: Path) -> tuple[int | None, str, str]:
             own = Path(os.environ.get("LAB_SERVER") or state() / "server")
             secret = json.loads((own / "session.json").read_text(encoding="utf-8"))
             return int(secret["port"]), str(secret["token"]), str(secret["work"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None, "", ""
     try:
         session = running.status()

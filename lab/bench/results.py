@@ -12,6 +12,7 @@ from lab.errors import LabError
 from lab.paths import results
 from lab.records.bench import BenchReport, SelfTest
 from lab.records.save import save, to_json
+from lab.records.unreadable import UNREADABLE
 
 # A longer sample was never waited for.
 _MOST_S = 1e9
@@ -87,7 +88,7 @@ def load(path: Path) -> BenchReport:
             why=str(error.strerror),
             next_step=f"name a file of `inv bench`; it keeps them in {results()}",
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise LabError(
             f"{path} is not a run of `inv bench`.",
             why=str(error),
@@ -138,5 +139,5 @@ def floor_of(key: str) -> float | None:
 def _floors() -> dict[str, Floor]:
     try:
         return msgspec.json.decode((results() / _FLOOR).read_bytes(), type=dict[str, Floor])
-    except (OSError, msgspec.DecodeError):  # the next self-test writes it anew
+    except (OSError, *UNREADABLE):  # the next self-test writes it anew
         return {}

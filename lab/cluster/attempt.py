@@ -16,6 +16,7 @@ from lab.cluster.contents import READERS, Content
 from lab.errors import LabError
 from lab.records.cluster import Kind
 from lab.records.gpu import GpuReport
+from lab.records.unreadable import UNREADABLE
 
 Purpose = Literal["first", "retry", "recheck"]
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -123,7 +124,7 @@ class Attempt:
     def _decode(self, path: Path, read: Callable[[bytes], Record]) -> Record:
         try:
             return read(path.read_bytes())
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise LabError(
                 f"The file {path} cannot be read.",
                 why=str(error),

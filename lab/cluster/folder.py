@@ -25,6 +25,7 @@ from lab.paths import results, typed_path
 from lab.records.cluster import Kind, Limits, Submitted
 from lab.records.lines import append_line, read_lines
 from lab.records.save import save, to_json
+from lab.records.unreadable import UNREADABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +200,7 @@ def open_folder(run: str) -> RunFolder:
             why=f"{path / 'run.json'}: {error.strerror}",
             next_step=f"name one of {results()}, such as {_example()}, or the path of its folder",
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise LabError(
             f"{path / 'run.json'} is not a run on the nodes of a cluster.",
             why=str(error),

@@ -8,6 +8,7 @@ from lab.cluster.attempt import Attempt
 from lab.cluster.batch import PROGRESS
 from lab.cluster.states import Phase
 from lab.records.progress import NodeProgress, RunProgress
+from lab.records.unreadable import UNREADABLE
 
 
 def progress_of(attempts: Sequence[Attempt], phases: Mapping[str, Phase]) -> RunProgress:
@@ -32,5 +33,5 @@ def read_progress(attempt: Attempt) -> NodeProgress | None:
     try:
         document = (attempt.folder / PROGRESS).read_bytes()
         return msgspec.json.decode(document, type=NodeProgress)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, *UNREADABLE):
         return None

@@ -23,6 +23,7 @@ from lab.records.cluster import Limits
 from lab.records.lines import read_lines
 from lab.records.network import LATENCY_BYTES, Exchange, NetworkOrder, RankReport, RankStep
 from lab.records.save import save, to_json
+from lab.records.unreadable import UNREADABLE
 
 ORDER = "order.json"
 _NODES = "nodes.json"
@@ -40,7 +41,7 @@ class NetworkAttempt(Attempt):
         try:
             document = (self.folder / _NODES).read_bytes()
             return msgspec.json.decode(document, type=tuple[str, ...])
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return ()
 
     def parts(self) -> dict[str, Path]:
@@ -139,7 +140,7 @@ def network_order(folder: NetworkFolder) -> NetworkOrder:
     path = folder.path / ORDER
     try:
         return msgspec.json.decode(path.read_bytes(), type=NetworkOrder)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise LabError(
             f"The file {path} cannot be read.",
             why=str(error),
@@ -205,7 +206,7 @@ def _ranks_here(folder: Path, node: str) -> int:
 def _report(path: Path) -> RankReport | None:
     try:
         report = msgspec.json.decode(path.read_bytes(), type=RankReport)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, *UNREADABLE):
         return None
     return replace(
         report,

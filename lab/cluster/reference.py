@@ -24,6 +24,7 @@ from lab.records.cluster import (
     Reference,
     ReferenceCase,
 )  # fmt: skip
+from lab.records.unreadable import UNREADABLE
 
 # Of so many nodes and cases a few change by more than the limit by chance: the limit is such that
 # of all of them together one does in a hundred runs.
@@ -54,7 +55,7 @@ def read_reference(named: str) -> ClusterReport:
             if unfinished
             else "name a run of `inv bench --nodes`, or its cluster.json",
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise LabError(
             f"{path} is not a run of `inv bench --nodes`.",
             why=str(error),

@@ -9,6 +9,7 @@ import msgspec
 
 from lab.errors import LabError
 from lab.paths import ROOT, typed_path
+from lab.records.unreadable import UNREADABLE
 
 VARIABLE = "LAB_CLUSTER"
 
@@ -126,7 +127,7 @@ def _read(variables: Mapping[str, str]) -> _File:
             why=str(error.strerror),
             next_step=f"name another one, or none: unset {VARIABLE}",
         ) from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, *UNREADABLE) as error:
         raise _not_understood(path, str(error)) from error
 
 

@@ -89,6 +89,6 @@ def notebook_language(variables: dict[str, str] | None = None) -> Language:
             language = written["metadata"]["lab"]["language"]
             if language in ("es", "en"):
                 return "es" if language == "es" else "en"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass  # not one of the course's
     return "en" if known.get("LAB_LANGUAGE") == "en" else "es"

@@ -17,6 +17,7 @@ from lab.course.progress import FOLDER
 from lab.course.shelf import Edition
 from lab.course.source import KEY
 from lab.records.course import Kept, KeptFile
+from lab.records.unreadable import UNREADABLE
 
 _MANIFEST = "manifest.json"
 
@@ -159,7 +160,7 @@ def newest_backup(folder: Path) -> tuple[Path, Kept] | None:
     for backup in sorted((folder / FOLDER / "backups").glob("*/"), key=_number, reverse=True):
         try:
             kept = msgspec.json.decode((backup / _MANIFEST).read_bytes(), type=Kept)
-        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+        except (OSError, *UNREADABLE):
             continue
         if kept.files and not kept.undone:
             return backup, kept

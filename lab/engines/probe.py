@@ -148,7 +148,7 @@ def _read_cdi(path: Path) -> CdiFile | None:
         content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         return CdiFile(path=path, error=str(error.strerror))
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         return CdiFile(path=path, error=str(error).splitlines()[0])
     if not isinstance(content, dict) or content.get("kind") != CDI_KIND:
         return None

@@ -13,6 +13,7 @@ import msgspec
 
 from lab.gpu.read import read_gpus
 from lab.gpu.snapshot import Snapshot
+from lab.records.unreadable import UNREADABLE
 
 _DEADLINE_S = 2.0
 REMEDY = "make the lab anew: ./inv stop, then ./inv lab; what is saved in the work folder stays"
@@ -34,7 +35,7 @@ def find_missing(path: Path) -> str:
     """What has become of the GPUs that were noted; empty where all are here, or none was."""
     try:
         before = msgspec.json.decode(path.read_bytes(), type=_Present)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         return ""
     if not before.uuids:
         return ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lab.records.save import save
+from lab.records.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore
@@ -103,7 +104,7 @@ def _await_meeting(path: Path, end: float) -> Meeting:
     while True:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Meeting)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             if time.monotonic() > end:
                 raise RuntimeError(  # the first node's fault, not this one's
                     f"the first node did not say where to meet: {error}"

@@ -9,6 +9,7 @@ import msgspec
 from lab.errors import LabError
 from lab.paths import ROOT
 from lab.records.receipt import Receipt
+from lab.records.unreadable import UNREADABLE
 
 COMMITTED = "docker/receipt.json"
 _MOST_BYTES = 32 << 20
@@ -40,7 +41,7 @@ def read_receipt(path: Path) -> Receipt:
         )
     try:
         return msgspec.json.decode(data, type=Receipt)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise LabError(
             what, why=f"it is no whole document of the schema lab/receipt/1: {error}",
             next_step="take a fresh copy: of the repository's by git checkout docker/receipt.json,"

@@ -5,6 +5,8 @@ from typing import TypeVar
 
 import msgspec
 
+from lab.records.unreadable import UNREADABLE
+
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 
@@ -32,6 +34,6 @@ def read_lines(path: Path, kind: type[Record]) -> list[Record]:
     for line in lines:
         try:
             found.append(msgspec.json.decode(line, type=kind))
-        except (msgspec.DecodeError, UnicodeDecodeError):  # a ValidationError is one too
+        except UNREADABLE:
             continue
     return found

@@ -80,7 +80,7 @@ def _read() -> dict[str, Any] | None:
     """What the server wrote of itself; None where there is nothing, or nothing that can be read."""
     try:
         content = json.loads((folder() / "session.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and content.keys() >= _FIELDS else None
 

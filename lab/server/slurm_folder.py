@@ -23,6 +23,7 @@ import msgspec
 from lab.errors import LabError
 from lab.paths import state
 from lab.records.save import to_json
+from lab.records.unreadable import UNREADABLE
 from lab.whole import write_whole
 
 Phase = Literal["starting", "running", "unhealthy", "failed", "ended"]
@@ -136,7 +137,7 @@ def read(path: Path, kind: type[Kind]) -> Kind | None:
     """Read a record; None where there is none, or none that can be understood."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, *UNREADABLE):
         return None
 
 

@@ -3,26 +3,25 @@ traceback."""
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from lab.cluster.attempt import Entry
 from lab.cluster.folder import open_folder
 from lab.cluster.merge import merge
 from lab.cluster.reference import compare_with, read_reference
 from lab.cluster.site import Site, read_site
-from lab.errors import LabError
-from lab.records.cluster import ClusterReport
+from lab.records.cluster import ClusterReport, Submitted
 from lab.records.save import save, to_json
 from lab.render.cluster import cluster_text
 from lab.render.cluster_page.page import cluster_page
 from tests.cluster.samples import Run, case, report
 from tests.cluster.test_merge import NONE
+from tests.damage import fuzzed, refused_or, spoilt, spoilt_text
 
 THREE = ("n1", "n2", "n3")
 SITE = """\
@@ -34,14 +33,19 @@ parallel = 32
 floor_percent = 5
 options = ["--qos=debug"]
 """
-SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.text(max_size=8),
-    st.floats(allow_nan=False, allow_infinity=False), st.just([]), st.just({}), st.just([[]]),
-)  # fmt: skip
-fuzzed = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+# The same in every example, and in every run of the tests: hypothesis goes back to those that
+# failed.
+RECORD = to_json(
+    Submitted(
+        kind="bench", run="cluster-test", argv=["bench", "--nodes", "all"], nodes=list(THREE),
+        submitted_utc="2026-11-27T10:00:00+00:00", floor_percent=5.0,
+    )
+).encode()  # fmt: skip
+JOBS = b"".join(
+    b"\n" + to_json(entry, compact=True).encode() + b"\n"
+    for number, node in enumerate(THREE)
+    for wanted in [Entry(node=node, attempt=1, purpose="first", group=f"{node}/1")]
+    for entry in (wanted, replace(wanted, job=str(number + 1)))
 )
 
 
@@ -51,48 +55,6 @@ def run(tmp_path: Path) -> Run:
     for node in THREE:
         run.done(node, report(case(), case(2e-3, name="memory")))
     return run
-
-
-@st.composite
-def spoilt_bytes(draw: st.DrawFn, whole: bytes) -> bytes:
-    """A file cut short, with a piece taken out, doubled, or written over."""
-    begin, end = sorted(draw(st.tuples(st.integers(0, len(whole)), st.integers(0, len(whole)))))
-    piece = draw(st.one_of(st.just(b""), st.just(whole[begin:end] * 2), st.binary(max_size=12)))
-    return draw(st.sampled_from([whole[:begin], whole[:begin] + piece + whole[end:]]))
-
-
-def places(document: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where in a document something stands."""
-    inside = (
-        document.items()
-        if isinstance(document, dict)
-        else enumerate(document)
-        if isinstance(document, list)
-        else ()
-    )
-    for key, value in inside:
-        yield (*way, key)
-        yield from places(value, (*way, key))
-
-
-@st.composite
-def spoilt_values(draw: st.DrawFn, whole: bytes) -> bytes:
-    """Valid JSON in which some values are others, or gone."""
-    document = json.loads(whole)
-    for _ in range(draw(st.integers(1, 3))):
-        *way, last = draw(st.sampled_from(sorted(places(document), key=str)))
-        holder = document
-        for key in way:
-            holder = holder[key]
-        if draw(st.booleans()):
-            holder[last] = draw(SCALARS)
-        else:
-            del holder[last]
-    return json.dumps(document).encode()
-
-
-def spoilt(whole: bytes) -> st.SearchStrategy[bytes]:
-    return st.one_of(spoilt_bytes(whole), spoilt_values(whole))
 
 
 def shown(found: ClusterReport) -> None:
@@ -122,7 +84,7 @@ def test_damaged_record_of_a_run_is_an_error_that_leaves_it_as_it_is(
     run: Run, data: st.DataObject
 ) -> None:
     path = run.folder.path / "run.json"
-    content = data.draw(spoilt(to_json(run.folder.submitted).encode()))
+    content = data.draw(spoilt(RECORD))
     path.write_bytes(content)
     refused_or(lambda: shown(merge(open_folder(str(run.folder.path)), NONE)))
     assert path.read_bytes() == content
@@ -131,10 +93,7 @@ def test_damaged_record_of_a_run_is_an_error_that_leaves_it_as_it_is(
 @fuzzed
 @given(data=st.data())
 def test_damaged_list_of_jobs_hides_no_node(run: Run, data: st.DataObject) -> None:
-    path, whole = run.folder.path / "jobs.jsonl", run.folder.path / "whole"
-    if not whole.exists():  # the folder is the same for all examples
-        whole.write_bytes(path.read_bytes())
-    path.write_bytes(data.draw(spoilt_bytes(whole.read_bytes())))
+    (run.folder.path / "jobs.jsonl").write_bytes(data.draw(spoilt_text(JOBS)))
     found = merge(run.folder, NONE)
     assert [node.name for node in found.nodes] == list(THREE)
     shown(found)
@@ -150,7 +109,7 @@ def test_damaged_reference_is_an_error_or_is_compared(run: Run, data: st.DataObj
 
 
 @fuzzed
-@given(content=spoilt_bytes(SITE.encode()))
+@given(content=spoilt_text(SITE.encode()))
 def test_damaged_file_of_a_site_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "cluster.toml"
     path.write_bytes(content)
@@ -161,19 +120,6 @@ def test_damaged_file_of_a_site_is_an_error_that_names_it(tmp_path: Path, conten
     error = refused_or(read)
     assert error is None or str(path) in error.what
     assert path.read_bytes() == content
-
-
-def refused_or(action: Callable[[], None]) -> LabError | None:
-    """Do something; the error that says why it cannot be done."""
-    try:
-        action()
-    except LabError as error:
-        found = error
-    else:
-        return None
-    assert found.why
-    assert found.next_step
-    return found
 
 
 def test_folder_of_an_attempt_that_is_gone_is_a_node_without_a_result(run: Run) -> None:

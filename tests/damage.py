@@ -1,0 +1,90 @@
+"""Files damaged at random: their bytes, or the values in them."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from lab.errors import LabError
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.text(max_size=8),
+    st.floats(allow_nan=False, allow_infinity=False), st.just([]), st.just({}), st.just([[]]),
+)  # fmt: skip
+# More than any reader of JSON goes into.
+_DEEP = 100_000
+# What no edit at random comes upon: nothing, no text, a mark, and depths without end.
+ODD = (
+    b"", b"\xff\xfe\x00", b"\xef\xbb\xbf{}", b"null", b"[]", b"{}", b"NaN", b"1e999", b"-" * 99,
+    b"[" * _DEEP, b'{"a":' * _DEEP, b'{"odd": ' + b"[" * _DEEP + b"]" * _DEEP + b"}",
+    b'{"odd": "\xff"}', b'{"odd": "\\ud800"}', b"\0" * 64,
+)  # fmt: skip
+fuzzed = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@st.composite
+def spoilt_bytes(draw: st.DrawFn, whole: bytes) -> bytes:
+    """A file cut short, with a piece taken out, doubled, or written over."""
+    begin, end = sorted(draw(st.tuples(st.integers(0, len(whole)), st.integers(0, len(whole)))))
+    piece = draw(st.one_of(st.just(b""), st.just(whole[begin:end] * 2), st.binary(max_size=12)))
+    return draw(st.sampled_from([whole[:begin], whole[:begin] + piece + whole[end:]]))
+
+
+def places(document: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a document something stands."""
+    inside = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document)
+        if isinstance(document, list)
+        else ()
+    )
+    for key, value in inside:
+        yield (*way, key)
+        yield from places(value, (*way, key))
+
+
+@st.composite
+def spoilt_values(draw: st.DrawFn, whole: bytes) -> bytes:
+    """Valid JSON in which some values are others, or gone."""
+    document = json.loads(whole)
+    for _ in range(draw(st.integers(1, 3))):
+        *way, last = draw(st.sampled_from(sorted(places(document), key=str)))
+        holder = document
+        for key in way:
+            holder = holder[key]
+        if draw(st.booleans()):
+            holder[last] = draw(SCALARS)
+        else:
+            del holder[last]
+    return json.dumps(document).encode()
+
+
+def spoilt(whole: bytes) -> st.SearchStrategy[bytes]:
+    """A file of JSON, damaged in one way or the other."""
+    return st.one_of(spoilt_bytes(whole), spoilt_values(whole), st.sampled_from(ODD))
+
+
+def spoilt_text(whole: bytes) -> st.SearchStrategy[bytes]:
+    """A file that is no JSON, damaged."""
+    return st.one_of(spoilt_bytes(whole), st.sampled_from(ODD))
+
+
+def refused_or(action: Callable[[], object]) -> LabError | None:
+    """Do something; the error that says why it cannot be done."""
+    try:
+        action()
+    except LabError as error:
+        found = error
+    else:
+        return None
+    assert found.exit_code == 2
+    assert found.why
+    assert found.next_step
+    return found
