@@ -14,13 +14,16 @@ SCALARS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False), st.just([]), st.just({}), st.just([[]]),
 )  # fmt: skip
 # More than any reader of JSON goes into.
-_DEEP = 100_000
-# What no edit at random comes upon: nothing, no text, a mark, and depths without end.
-ODD = (
-    b"", b"\xff\xfe\x00", b"\xef\xbb\xbf{}", b"null", b"[]", b"{}", b"NaN", b"1e999", b"-" * 99,
-    b"[" * _DEEP, b'{"a":' * _DEEP, b'{"odd": ' + b"[" * _DEEP + b"]" * _DEEP + b"}",
-    b'{"odd": "\xff"}', b'{"odd": "\\ud800"}', b"\0" * 64,
-)  # fmt: skip
+_DEEP = 20_000
+# What no edit at random comes upon; by a name, which a failing test shows.
+_ODD = {
+    "nothing": b"", "no text": b"\xff\xfe\x00", "a mark": b"\xef\xbb\xbf{}", "null": b"null",
+    "a list": b"[]", "an object": b"{}", "a number": b"7", "no number": b"NaN",
+    "infinite": b"1e999", "lists without end": b"[" * _DEEP, "objects": b'{"a":' * _DEEP,
+    "deep": b'{"odd": ' + b"[" * _DEEP + b"]" * _DEEP + b"}", "no text in it": b'{"odd": "\xff"}',
+    "half a pair": b'{"odd": "\\ud800"}', "zeros": b"\0" * 64,
+}  # fmt: skip
+odd = st.sampled_from(sorted(_ODD)).map(lambda name: _ODD[name])
 fuzzed = settings(
     max_examples=60,
     deadline=None,
@@ -55,7 +58,10 @@ def spoilt_values(draw: st.DrawFn, whole: bytes) -> bytes:
     """Valid JSON in which some values are others, or gone."""
     document = json.loads(whole)
     for _ in range(draw(st.integers(1, 3))):
-        *way, last = draw(st.sampled_from(sorted(places(document), key=str)))
+        there = sorted(places(document), key=str)
+        if not there:  # all of it is gone
+            break
+        *way, last = draw(st.sampled_from(there))
         holder = document
         for key in way:
             holder = holder[key]
@@ -68,12 +74,12 @@ def spoilt_values(draw: st.DrawFn, whole: bytes) -> bytes:
 
 def spoilt(whole: bytes) -> st.SearchStrategy[bytes]:
     """A file of JSON, damaged in one way or the other."""
-    return st.one_of(spoilt_bytes(whole), spoilt_values(whole), st.sampled_from(ODD))
+    return st.one_of(spoilt_bytes(whole), spoilt_values(whole), odd)
 
 
 def spoilt_text(whole: bytes) -> st.SearchStrategy[bytes]:
     """A file that is no JSON, damaged."""
-    return st.one_of(spoilt_bytes(whole), st.sampled_from(ODD))
+    return st.one_of(spoilt_bytes(whole), odd)
 
 
 def refused_or(action: Callable[[], object]) -> LabError | None:
