@@ -173,9 +173,10 @@ def _in_tabs(work: Path) -> set[str]:
     for file in (work / ".lab" / "workspaces").glob("*.jupyterlab-workspace"):
         try:
             kept = json.loads(file.read_text(encoding="utf-8"))["data"]
+            tabs = {str(key) for key in kept if "notebook:" in str(key)}
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
-        found |= {str(key).removeprefix("notebook:") for key in kept if "notebook:" in str(key)}
+        found |= {tab.removeprefix("notebook:") for tab in tabs}
     return found
 
 

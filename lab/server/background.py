@@ -6,7 +6,6 @@ where the command that started it is killed the moment after, or the server itse
 """
 
 import fcntl
-import json
 import os
 import shutil
 import signal
@@ -14,15 +13,29 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
 
 from lab.engines import host
 from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.paths import ROOT, state
 from lab.process import start_background
+from lab.records.unreadable import UNREADABLE
 
-_FIELDS = {"token", "port", "pid", "started", "work", "device", "runtime", "page"}
+
+class _Secret(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server wrote of itself; a file that was damaged may say anything."""
+
+    token: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    pid: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    started: Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+    work: str
+    device: str
+    runtime: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]+$")]
+    page: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +89,19 @@ def find(timeout_s: float = 0) -> Background | None:
     return None
 
 
-def _read() -> dict[str, Any] | None:
+def _read() -> _Secret | None:
     """What the server wrote of itself; None where there is nothing, or nothing that can be read."""
     try:
-        content = json.loads((folder() / "session.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return msgspec.json.decode((folder() / "session.json").read_bytes(), type=_Secret)
+    except (OSError, *UNREADABLE):
         return None
-    return content if isinstance(content, dict) and content.keys() >= _FIELDS else None
 
 
-def _describe(secret: dict[str, Any]) -> Background:
-    started = datetime.fromtimestamp(secret["started"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _describe(secret: _Secret) -> Background:
+    started = datetime.fromtimestamp(secret.started, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Background(
-        pid=secret["pid"], port=secret["port"], token=secret["token"], work=secret["work"],
-        device=secret["device"], started_utc=started, runtime=secret["runtime"],
-        page=secret["page"],
+        pid=secret.pid, port=secret.port, token=secret.token, work=secret.work,
+        device=secret.device, started_utc=started, runtime=secret.runtime, page=secret.page,
     )  # fmt: skip
 
 
@@ -160,7 +171,7 @@ def clear_remains() -> None:
     if secret is None:
         (folder() / "session.json").unlink(missing_ok=True)
         return
-    runtime = Path(secret["runtime"])
+    runtime = Path(secret.runtime)
     if runtime.name.startswith("lab-"):
         shutil.rmtree(runtime, ignore_errors=True)
     (folder() / "session.json").unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """What runs of this clone's lab at this moment, in a container or on the host."""
 
 import os
+import shlex
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from lab.errors import LabError
 from lab.paths import state
 from lab.records.session import Session
 from lab.server import address, background, container, slurm_folder
+from lab.whole import write_whole
 
 
 def status() -> Session:
@@ -121,21 +123,45 @@ def look(engine: str) -> container.Container | None:
         ) from error
 
 
+# Those that leave a container.
+_ENGINES = ("docker", "podman")
+
+
 def _memory() -> Path:
     return state() / "engine.txt"
 
 
 def remember(engine: str) -> None:
     """Note which engine may hold a container of ours; the engine itself knows the rest."""
-    _memory().write_text(engine, encoding="utf-8")
+    write_whole(_memory(), engine.encode())
 
 
 def remembered() -> str:
-    """The engine that may hold a container of ours; empty where none does."""
+    """The engine that may hold a container of ours; empty where none does.
+
+    Raises:
+        LabError: it was noted and cannot be read: a container may run.
+    """
     try:
-        return _memory().read_text(encoding="utf-8").strip()
-    except OSError:
+        engine = _memory().read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise _forgotten(str(error.strerror)) from error
+    if engine not in _ENGINES:
+        raise _forgotten("the file is damaged")
+    return engine
+
+
+def _forgotten(why: str) -> LabError:
+    return LabError(
+        "Which engine holds the lab's container cannot be read.",
+        why=f"{_memory()}: {why}",
+        next_step=(
+            "remove the lab's container, if one runs (`docker ps`, `podman ps`), then the file:"
+            f" rm -r {shlex.quote(str(_memory()))}"
+        ),
+    )
 
 
 def forget() -> None:
