@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lab.course.cells import Notebook
+from lab.course.cells import Cell, Notebook
 from lab.whole import UNFINISHED, write_whole
 
 # Where a cell may begin in the text of a notebook.
@@ -153,9 +153,10 @@ def salvage(data: bytes) -> Notebook:
     """What can be read of a notebook whose JSON is broken: every cell that is whole.
 
     Returns:
-        nbformat.NotebookNode of nbformat 4.5 with those cells, in their order, and no metadata.
+        nbformat.NotebookNode of nbformat 4.5 with those cells, in their order and as they are
+        (`cells.normal` makes them valid), and no metadata.
     """
-    from nbformat import from_dict, v4
+    from nbformat import from_dict
 
     text = as_text(data)
     decoder, cells, at = json.JSONDecoder(), [], 0
@@ -169,7 +170,17 @@ def salvage(data: bytes) -> Notebook:
             cells.append(from_dict(value))
         else:
             at = begin.end()  # the notebook's own braces, or a broken cell's: look inside
-    return v4.new_notebook(cells=cells)
+    return with_cells(cells)
+
+
+def with_cells(cells: list[Cell]) -> Notebook:
+    """A notebook of cells that may not be valid, or have one id: nbformat's own way refuses them,
+    or gives other ids and warns."""
+    from nbformat import v4
+
+    notebook = v4.new_notebook()
+    notebook["cells"] = cells
+    return notebook
 
 
 def _is_cell(value: Any) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lab.course.cells import Cell, Notebook, content, imprint, normal
-from lab.course.formats import decode, encode, make_folder, write_notebook
+from lab.course.formats import decode, encode, make_folder, with_cells, write_notebook
 from lab.course.progress import FOLDER
 from lab.course.shelf import Edition
 from lab.course.source import KEY
@@ -96,10 +96,8 @@ def best_version(folder: Path, edition: Edition, cells: list[Cell]) -> Notebook 
     """Of the versions that a student was given, the one that most of these cells are of.
 
     For a notebook that does not say any more which version it is of."""
-    from nbformat import v4
-
     kind = "-teacher" if edition.teacher else ""
-    said = [content(cell) for cell in normal(v4.new_notebook(cells=cells)).cells]
+    said = [content(cell) for cell in normal(with_cells(cells)).cells]
     found = []
     for path in sorted(_versions(folder).glob(f"{edition.key}-{edition.language}{kind}-*.ipynb")):
         notebook = decode(path.read_bytes())

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from lab.course import keeping, shelf
-from lab.course.cells import Notebook
+from lab.course.cells import Notebook, normal
 from lab.course.desk import TRIES, Desk, Say, free, put_beside, take_turn
 from lab.course.formats import ChangedMeanwhile, encode, salvage, write_notebook
 from lab.course.merging import merge
@@ -209,7 +209,7 @@ class _Updating(Desk):
     def _recover(self, found: Found, base: Notebook | None, teacher: Notebook) -> NotebookChange:
         """A notebook whose JSON is broken: what can be read of it is merged, and the file stays
         beside, as it was."""
-        saved = salvage(found.data)
+        saved = normal(salvage(found.data))
         if base is None:  # the end of the file, where the version stands, is what is cut first
             base = keeping.best_version(self.folder, found.edition, saved.cells)
         names = {cell.get("id") for cell in saved.cells}

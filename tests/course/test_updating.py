@@ -168,6 +168,30 @@ def test_damage_in_the_middle_costs_that_cell_alone(student: Path, course: Cours
     assert read(path)["cells"][1]["outputs"][0]["text"] == ["7\n"]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"id": "first", "metadata": {}, "source": "again"',
+        '"id": ["first"], "metadata": {}, "source": "no id"',
+        '"id": "new", "source": "no outputs", "of": "another program"',
+    ],
+)
+def test_odd_cell_of_a_damaged_notebook_costs_nothing(
+    student: Path, course: Course, odd: str
+) -> None:
+    path = student / "1-one.ipynb"
+    edit(path, "first", "mine")
+    cell = f'{{"cell_type": "code", {odd}}}'
+    text = path.read_text().replace('"cells": [', f'"cells": [{cell}, {cell}{{', 1)
+    path.write_text(text)
+    (change,) = [c for c in update(student) if c.file == path.name]
+    assert (change.state, change.reason) == ("recovered", None)
+    nbformat.validate(nbformat.read(path, as_version=4))
+    told = sources_of(path)
+    assert "mine" in told
+    assert odd.split('"source": "')[1].split('"')[0] in told
+
+
 def test_versions_that_were_thrown_away_cost_no_work(student: Path, course: Course) -> None:
     edit(student / "1-one.ipynb", "first", "mine")
     for version in (student / ".lab-course" / "versions").iterdir():
