@@ -42,12 +42,22 @@ def environment_folder(*locks: str) -> Path:
 
 
 def is_made(*locks: str) -> bool:
-    """Whether the environment is there and was made from these very locks."""
-    folder = environment_folder(*locks)
+    """Whether the environment is there, made from these very locks, and may be read.
+
+    Raises:
+        LabError: a lock cannot be read.
+    """
+    try:
+        return _is_made(environment_folder(*locks), locks)
+    except PermissionError:
+        return False
+
+
+def _is_made(folder: Path, locks: tuple[str, ...]) -> bool:
     stamp = folder / "made-from.txt"
     if not stamp.exists() or not _is_whole(folder):
         return False
-    return stamp.read_text(encoding="utf-8") == _contents(locks)
+    return stamp.read_bytes() == _contents(locks)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -59,8 +69,14 @@ def _is_whole(folder: Path) -> bool:
     return (folder / "bin" / "python").exists() and (folder / "pyvenv.cfg").exists()
 
 
-def _contents(locks: tuple[str, ...]) -> str:
-    return "".join((LOCKS / f"{lock}.txt").read_text(encoding="utf-8") for lock in locks)
+def _contents(locks: tuple[str, ...]) -> bytes:
+    try:
+        return b"".join((LOCKS / f"{lock}.txt").read_bytes() for lock in locks)
+    except OSError as error:
+        raise LabError(
+            f"The lock {error.filename} cannot be read.", why=str(error.strerror),
+            next_step="git checkout docker/locks brings it back",
+        ) from error  # fmt: skip
 
 
 def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
@@ -74,11 +90,18 @@ def ensure_environment(*locks: str, say: Callable[[str], None]) -> Path:
         say: takes a line of progress.
 
     Raises:
-        LabError: Python or a package could not be had.
+        LabError: Python or a package could not be had, or the environment may not be read.
     """
     folder = environment_folder(*locks)
-    if is_made(*locks):
-        return folder
+    try:
+        if _is_made(folder, locks):
+            return folder
+    except PermissionError as error:  # another user's: not ours to make anew
+        raise LabError(
+            f"The lab's environment {folder} cannot be used.",
+            why=f"{error.strerror}: {error.filename}; another user, or root, has made it",
+            next_step="make your own: the same command with LAB_STATE=FOLDER before it",
+        ) from error
     waiting = "another command is making the environment; waiting for it ..."
     with turn(folder.with_name(folder.name + ".lock"), waiting, say) as lock:
         if not is_made(*locks):
@@ -133,7 +156,7 @@ def _make(
             ),
         )
     _give_lab(folder)
-    (folder / "made-from.txt").write_text(_contents(locks), encoding="utf-8")
+    (folder / "made-from.txt").write_bytes(_contents(locks))
 
 
 def _install(
@@ -155,7 +178,7 @@ def _install(
         return _uv(final, variables, keep) == 0
     with tempfile.TemporaryDirectory(prefix="lab-lock-") as place:
         wheels = Path(place) / "wheels.txt"
-        text = _contents(locks)
+        text = _contents(locks).decode(errors="replace")
         for name in from_source:
             text = without(text, name)
         wheels.write_text(text, encoding="utf-8")

@@ -26,7 +26,8 @@ def describe(root: Path) -> Receipt:
     locks = root / "docker" / "locks"
     runner = {pin.name: pin.version for pin in read_pins(_text(locks / "runner.txt"))}
     return Receipt(
-        base=_base(root), python=PYTHON, tools={name: runner[name] for name in _TOOLS},
+        base=_base(root), python=PYTHON,
+        tools={name: runner[name] for name in _TOOLS if name in runner},
         locks={
             name: hash_file(path) for name in _LOCKS
             if (path := locks / f"{name}.txt").is_file()
@@ -40,7 +41,8 @@ def describe(root: Path) -> Receipt:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+    """The text of a file; one that is damaged has another hash, which says so."""
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _base(root: Path) -> str:
@@ -69,7 +71,7 @@ def renew(root: Path, look: Look, lock: str) -> Receipt:
     others = [
         e for e in kept
         if (e.lock, e.platform) != (seen.lock, seen.platform)
-        and earlier is not None and earlier.locks.get(e.lock) == fresh.locks[e.lock]
+        and earlier is not None and earlier.locks.get(e.lock) == fresh.locks.get(e.lock)
     ]  # fmt: skip
     sets = sorted([*fresh.environments, *others, seen], key=lambda e: (e.lock, e.platform))
     prints = [f for f in look.fingerprints if f.device == "cpu"]

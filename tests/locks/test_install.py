@@ -11,7 +11,7 @@ from lab.errors import LabError
 from lab.locks import install
 from lab.locks.install import ensure_environment, environment_folder, install_arguments, is_made
 from lab.locks.sources import PackageSources
-from tests.fakes import Programs
+from tests.fakes import AsNobody, Programs
 
 # Makes what uv makes, as far as the lab looks; a file beside it names the step that goes wrong.
 UV = """\
@@ -264,3 +264,35 @@ def test_install_arguments_show_progress_on_a_terminal(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("sys.stderr", Terminal())
     assert "--quiet" not in install_arguments("/uv", Path("/env"), ("cuda",), PackageSources())
+
+
+@pytest.mark.parametrize("place", ["bin", "made-from.txt"])
+@pytest.mark.root
+def test_environment_that_may_not_be_read_is_left_alone(
+    uv: Uv, as_nobody: AsNobody, entered_by_all: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("LAB_STATE", str(entered_by_all))
+    folder = ensure_environment("cpu", say=say_nothing)
+    calls = list(uv.calls)
+    (folder / place).chmod(0)
+    with as_nobody():
+        assert not is_made("cpu")
+        with pytest.raises(LabError) as caught:
+            ensure_environment("cpu", say=say_nothing)
+    assert str(folder) in caught.value.what
+    assert "LAB_STATE" in caught.value.next_step
+    assert uv.calls == calls
+    assert is_made("cpu")
+
+
+def test_stamp_that_is_no_text_is_not_the_locks(uv: Uv) -> None:
+    folder = ensure_environment("cpu", say=say_nothing)
+    (folder / "made-from.txt").write_bytes(b"numpy\xff")
+    assert not is_made("cpu")
+
+
+def test_lock_that_is_gone_is_named(uv: Uv, locks: Path) -> None:
+    ensure_environment("cpu", say=say_nothing)
+    (locks / "cpu.txt").unlink()
+    with pytest.raises(LabError, match=r"cpu\.txt cannot be read"):
+        ensure_environment("cpu", say=say_nothing)
