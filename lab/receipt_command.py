@@ -9,7 +9,7 @@ from lab.errors import LabError
 from lab.image.build import BuildRequest
 from lab.image.report import build_and_report
 from lab.launch import Say, Wish, prepare
-from lab.locks.lockfile import read_pins
+from lab.locks.lockfile import read_epoch, read_pins
 from lab.paths import ROOT, results
 from lab.process import run
 from lab.receipt.identity import COMMITTED
@@ -89,5 +89,4 @@ def _digest_of(base: str) -> str | None:
 def _bill(packages: PackageSet) -> str:
     locks = ROOT / "docker" / "locks"
     pins = read_pins((locks / f"{packages.lock}.txt").read_text(encoding="utf-8"))
-    epoch_s = int((locks / "epoch.txt").read_text(encoding="utf-8"))
-    return make_sbom(packages, {pin.name: pin.hashes for pin in pins}, epoch_s)
+    return make_sbom(packages, {pin.name: pin.hashes for pin in pins}, read_epoch(locks))

@@ -124,6 +124,8 @@ def look(path: Path) -> Found | None:
     """Which of the course's notebooks a file is; None where it is none."""
     try:
         before = stamp(path)
+        if not path.is_file():  # a pipe would be waited for
+            return None
         data = path.read_bytes()
     except OSError:
         return None

@@ -11,6 +11,7 @@ from pathlib import Path
 from lab.errors import CheckFailed, LabError
 from lab.image.archive import ImageManifest, differences, read_manifest
 from lab.image.inputs import hash_file, hash_inputs
+from lab.locks.lockfile import read_epoch
 from lab.locks.sources import PackageSources, check_sources
 from lab.process import Finished, run, stream
 
@@ -81,11 +82,10 @@ def build_arguments(
         program: the engine's program.
     """
     locks = request.root / "docker" / "locks"
-    epoch = (locks / "epoch.txt").read_text().strip()
     arguments = [
         program, "buildx", "build", "--progress=plain", "--provenance=false", "--sbom=false",
         "--file", str(request.root / "docker" / "Dockerfile"), "--target", request.device,
-        "--build-arg", f"SOURCE_DATE_EPOCH={epoch}",
+        "--build-arg", f"SOURCE_DATE_EPOCH={read_epoch(locks)}",
         "--build-arg", f"LAB_INPUTS={request.inputs}",
         "--build-arg", f"LAB_LOCK={hash_file(locks / f'{request.device}.txt')}",
     ]  # fmt: skip

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.errors import LabError
+
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)={2,3}(?P<version>[^\s;\\]+)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
@@ -104,3 +106,23 @@ def published_hashes(path: Path) -> list[str]:
     """Read hashes from a file in sha256sum's format, as `sha256:…`; `#` begins a comment."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [f"sha256:{line.split()[0]}" for line in lines if line and not line.startswith("#")]
+
+
+def read_epoch(folder: Path) -> int:
+    """The time of the locks' making, in seconds since 1970; every file of an image carries it.
+
+    Args:
+        folder: of the locks.
+
+    Raises:
+        LabError: it cannot be read.
+    """
+    path = folder / "epoch.txt"
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise LabError(
+            f"The time of the locks cannot be read: {path}",
+            why=str(error),
+            next_step="git checkout docker/locks brings it back",
+        ) from error

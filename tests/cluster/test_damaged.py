@@ -12,7 +12,10 @@ from msgspec.structs import replace
 
 from lab.cluster.attempt import Entry
 from lab.cluster.folder import open_folder
+from lab.cluster.look import Jobs
 from lab.cluster.merge import merge
+from lab.cluster.network_folder import NetworkFolder
+from lab.cluster.network_merge import merge_network
 from lab.cluster.reference import compare_with, read_reference
 from lab.cluster.site import Site, read_site
 from lab.records.cluster import ClusterReport, Submitted
@@ -21,6 +24,8 @@ from lab.render.cluster import cluster_text
 from lab.render.cluster_page.page import cluster_page
 from tests.cluster.samples import Run, case, report
 from tests.cluster.test_merge import NONE
+from tests.cluster.test_network_merge import NODES, put, rank
+from tests.cluster.test_network_merge import folder as folder  # a fixture
 from tests.damage import fuzzed, refused_or, spoilt, spoilt_text
 
 THREE = ("n1", "n2", "n3")
@@ -106,6 +111,29 @@ def test_damaged_reference_is_an_error_or_is_compared(run: Run, data: st.DataObj
     path = run.folder.path / "cluster.json"
     path.write_bytes(data.draw(spoilt(to_json(now, compact=True).encode())))
     refused_or(lambda: shown(compare_with(now, read_reference(str(path)))))
+
+
+RANK = to_json(rank("n2", [[1e-3, 1e-3]]), compact=True).encode()
+STEP = b'{"step": "pairs", "count": 3, "at_s": 1.0}'
+NAMES = b'["n1", "n2", "n3", "n4"]'
+
+
+@fuzzed
+@given(report=spoilt(RANK), steps=spoilt(STEP), nodes=spoilt(NAMES))
+def test_damaged_file_of_a_rank_costs_figures_between_nodes_alone(
+    run: Run, folder: NetworkFolder, report: bytes, steps: bytes, nodes: bytes
+) -> None:
+    put(folder, *[rank(node, [[1e-3, 1e-3]]) for node in NODES])
+    tried = folder.path / "1"
+    files = {tried / "n2-0.json": report, tried / "n2-0.jsonl": steps}
+    for path, content in files.items():
+        path.write_bytes(content)
+    shown(replace(merge(run.folder, NONE), network=merge_network(folder, Jobs())))
+    assert {path: path.read_bytes() for path in files} == files
+    whole = (tried / "nodes.json").read_bytes()
+    (tried / "nodes.json").write_bytes(nodes)
+    merge_network(folder, Jobs())
+    (tried / "nodes.json").write_bytes(whole)
 
 
 @fuzzed

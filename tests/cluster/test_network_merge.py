@@ -25,7 +25,7 @@ NODES = ("n1", "n2", "n3", "n4")
 @pytest.fixture
 def folder(tmp_path: Path) -> NetworkFolder:
     """An attempt that Slurm took."""
-    run = Run(tmp_path / "run", *NODES)
+    run = Run(tmp_path / "of network", *NODES)
     plan_network(run.folder, ORDER, "#!/bin/sh\n#SBATCH --ntasks-per-node=1\n")
     found = network_of(run.folder, NODES)
     assert found is not None

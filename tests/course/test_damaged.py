@@ -2,6 +2,7 @@
 lost."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -75,3 +76,10 @@ def test_damaged_version_or_manifest_loses_nothing_of_the_student(
         assert before in _all_bytes(student)
         assert "answer = 41" in path.read_text()
         assert json.loads(path.read_bytes())
+
+
+def test_what_is_no_file_is_no_notebook(student: Path, course: Course) -> None:
+    os.mkfifo(student / "pipe.ipynb")
+    (student / "folder.ipynb").mkdir()
+    course.change("1-one", "x = 1", "x = 2")
+    assert [change.state for change in update(student)] == ["updated", "current"]
