@@ -17,7 +17,7 @@ from lab.cluster.merge import merge
 from lab.cluster.network_folder import NetworkFolder
 from lab.cluster.network_merge import merge_network
 from lab.cluster.reference import compare_with, read_reference
-from lab.cluster.site import Site, read_site
+from lab.cluster.site import LabSite, Site, read_lab_site, read_site
 from lab.records.cluster import ClusterReport, Submitted
 from lab.records.save import save, to_json
 from lab.render.cluster import cluster_text
@@ -37,9 +37,13 @@ exclusive = true
 parallel = 32
 floor_percent = 5
 options = ["--qos=debug"]
+[lab]
+time = "2:00:00"
+gpus = "a100:1"
+cpus = 4
+ssh = "-J login.example.org"
 """
-# The same in every example, and in every run of the tests: hypothesis goes back to those that
-# failed.
+# The same in every run of the tests: hypothesis goes back to examples that failed.
 RECORD = to_json(
     Submitted(
         kind="bench", run="cluster-test", argv=["bench", "--nodes", "all"], nodes=list(THREE),
@@ -144,6 +148,7 @@ def test_damaged_file_of_a_site_is_an_error_that_names_it(tmp_path: Path, conten
 
     def read() -> None:
         assert isinstance(read_site({"LAB_CLUSTER": str(path)}), Site)
+        assert isinstance(read_lab_site({"LAB_CLUSTER": str(path)}), LabSite)
 
     error = refused_or(read)
     assert error is None or str(path) in error.what
