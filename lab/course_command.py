@@ -194,6 +194,7 @@ def _server(folder: Path) -> tuple[int | None, str, str]:
     except LabError:
         if slurm_folder.is_open():  # its pages are open whether Slurm answers or not
             raise
+        running.remembered()  # an error where nobody knows which engine to ask
         # Its engine does not answer: then nobody reaches its pages either.
         return None, "", ""
     if session.url is None or session.port is None or session.work is None:

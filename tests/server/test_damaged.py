@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.course_command import _in_tabs
+from lab.course_command import _in_tabs, _server
 from lab.records.save import to_json
 from lab.server import background, running, slurm_folder
 from lab.server.slurm_folder import Last, OnNode, Order
@@ -89,3 +89,14 @@ def test_damaged_note_of_the_engine_is_an_error_that_says_where(
         error = refused_or(lambda: running.remembered() in ("docker", "podman") or 1 / 0)
         assert error is None or str(tmp_path / "engine.txt") in error.why
     assert (tmp_path / "engine.txt").read_bytes() == content
+
+
+def test_course_is_not_changed_where_nobody_knows_whether_a_lab_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_STATE", str(tmp_path))
+    assert _server(tmp_path) == (None, "", "")
+    (tmp_path / "engine.txt").write_text("dock")
+    error = refused_or(lambda: _server(tmp_path))
+    assert error is not None
+    assert "engine.txt" in error.why
