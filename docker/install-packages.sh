@@ -31,6 +31,10 @@ python3 -m venv --without-pip /opt/venv
 UV_CACHE_DIR=/dev/uv-cache UV_LINK_MODE=copy /opt/installer/bin/uv pip install --python /opt/venv/bin/python \
   --no-deps --require-hashes --only-binary :all: $links $backend -r "/dev/docker/locks/$lock.txt"
 
+# Of a wheel from a folder uv notes when it was put there: here, when the builder copied the wheelhouse.
+find /opt/venv/lib -path '*.dist-info/uv_cache.json' -delete
+sed -i '/\.dist-info\/uv_cache\.json,/d' /opt/venv/lib/python*/site-packages/*.dist-info/RECORD
+
 # Bytecode makes the first import quick. One process, a fixed hash seed and no time stamps inside make
 # it the same each time; unchecked: nobody edits these files. Packages' own tests stay without (15 MB);
 # a file that is no valid Python of this version is only named. Python itself is kept from writing any: its

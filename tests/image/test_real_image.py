@@ -133,6 +133,14 @@ def test_nothing_from_outside_is_baked_in(image: str) -> None:
     )
 
 
+def test_no_time_of_the_wheelhouse_is_in_it(image: str) -> None:
+    """uv's note of a wheel's time is that of the builder's copy, which is another one each time."""
+    lists = "/opt/venv/lib/python*/site-packages/*.dist-info"
+    assert inside(image, f"ls {lists}/uv_cache.json 2>/dev/null; true") == ""
+    assert inside(image, f"grep -l uv_cache.json {lists}/RECORD; true") == ""
+    assert inside(image, f"ls {lists}/RECORD | wc -l") != "0\n"
+
+
 def test_packages_are_those_of_the_lock(image: str) -> None:
     script = (
         "python - <<'E'\nfrom importlib.metadata import distributions\n"
