@@ -165,6 +165,12 @@ def parse_asked(
 def _gpus(text: str) -> int | Literal["all", ""]:
     if text in ("", "all"):
         return "all" if text else ""
+    if not text.isdecimal():
+        raise LabError(
+            f"--gpus-per-node cannot be {text!r}.",
+            why="it is a whole number, or `all` that Slurm knows on each node",
+            next_step="pass one, such as --gpus-per-node 4 or --gpus-per-node all",
+        )
     return parse_whole_number(text, "--gpus-per-node", least=1, most=1024)
 
 

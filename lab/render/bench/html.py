@@ -1,5 +1,7 @@
 """HTML in which everything that is not markup by our own hand is escaped."""
 
+import base64
+import hashlib
 import html
 from collections.abc import Iterable
 
@@ -86,3 +88,28 @@ def _cells(headings: list[str], row: list[str], texts: set[int]) -> list[Html]:
 def pairs(entries: Iterable[tuple[str, str]]) -> Html:
     """Words and what is said of each."""
     return tag("dl", *(join((tag("dt", word), tag("dd", said))) for word, said in entries))
+
+
+def head(title: str, css: str, script: str) -> Html:
+    """A page's head. The browser itself sees to it that nothing is loaded, and that no script but
+    this one is run, whatever stands in a record."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
+        f" form-action 'none'; script-src 'sha256-{digest}'"
+    )
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", title),
+        tag("style", Html(css)),
+    )
+
+
+def document(head: Html, body: Iterable[str]) -> str:
+    """A whole document, in English."""
+    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', *body), lang='en')}\n"

@@ -4,8 +4,6 @@
 matplotlib, which the lab's environment has and the runner's has not.
 """
 
-import base64
-import hashlib
 import sys
 from collections import Counter
 
@@ -16,7 +14,7 @@ from lab.records.bench import BenchReport
 from lab.render.bench import about, tables, words
 from lab.render.bench.compared import comparison_plots
 from lab.render.bench.distributions import distributions
-from lab.render.bench.html import NOTHING, Html, join, pairs, tag
+from lab.render.bench.html import NOTHING, Html, document, head, join, pairs, tag
 from lab.render.bench.roofline import roofline
 from lab.render.bench.style import CSS, SCRIPT
 from lab.render.bench.svg import Plot, drawing_style
@@ -93,7 +91,7 @@ def page(report: BenchReport) -> str:
         tag("main", *(_section(title, inside) for title, inside in there)),
         tag("script", Html(SCRIPT)),
     ]
-    return f"<!DOCTYPE html>\n{tag('html', _head(report), tag('body', *body), lang='en')}\n"
+    return document(head(about.summary_text(report), CSS, SCRIPT), body)
 
 
 def _plots(report: BenchReport) -> tuple[list[Plot], list[Plot]]:
@@ -101,25 +99,6 @@ def _plots(report: BenchReport) -> tuple[list[Plot], list[Plot]]:
         found = [roofline(report), timeline(report.cases), *distributions(report.cases)]
         found.append(telemetry_plot(report))
         return comparison_plots(report.comparisons), [plot for plot in found if plot]
-
-
-def _head(report: BenchReport) -> Html:
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    # The browser itself sees to it that nothing is loaded and nothing of the record is run.
-    policy = (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
-        f" form-action 'none'; script-src 'sha256-{digest}'"
-    )
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", about.summary_text(report)),
-        tag("style", Html(CSS)),
-    )
 
 
 def _opening(report: BenchReport) -> list[Html]:

@@ -1,14 +1,12 @@
 """A cluster's run as one HTML page that needs nothing but itself, and the pages of its nodes."""
 
-import base64
-import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from lab.records.cluster import ClusterReport, State
-from lab.render.bench.html import NOTHING, Html, join, pairs, tag
+from lab.render.bench.html import NOTHING, Html, document, head, join, pairs, tag
 from lab.render.bench.style import CSS as BASE_CSS
 from lab.render.cluster_page import sections
 from lab.render.cluster_page.heats import heat_now, heat_of_changes, numbers_of
@@ -70,7 +68,7 @@ def cluster_page(report: ClusterReport, links: Mapping[str, str], record: str | 
         tag("script", Html(numbers.replace("<", "\\u003c")), type="application/json", id="numbers"),
         tag("script", Html(SCRIPT)),
     ]  # fmt: skip
-    return f"<!DOCTYPE html>\n{tag('html', _head(report), tag('body', *body), lang='en')}\n"
+    return document(head(f"Nodes of {report.run}", BASE_CSS + CSS, SCRIPT), body)
 
 
 def _id(title: str) -> str:
@@ -80,24 +78,6 @@ def _id(title: str) -> str:
 def _contents(titles: list[str]) -> Html:
     links = (tag("li", tag("a", title, href=f"#{_id(title)}")) for title in titles)
     return tag("nav", tag("ul", *links), aria_label="Contents")
-
-
-def _head(report: ClusterReport) -> Html:
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
-        f" form-action 'none'; script-src 'sha256-{digest}'"
-    )
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", f"Nodes of {report.run}"),
-        tag("style", Html(BASE_CSS + CSS)),
-    )
 
 
 def _opening(report: ClusterReport) -> list[Html]:

@@ -38,7 +38,7 @@ from tests.render.bench.sample import (
     strange_reports,
 )
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SVG = "{http://www.w3.org/2000/svg}"
 VOID = {"meta", "link", "br", "col", "hr", "input", "img", "source"}
 # Attributes by which a page loads something or leads somewhere.
