@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lab.doctor.words import size
 from lab.engines.probe import EngineState
-from lab.image.build import NEEDED_BYTES
+from lab.image.failure import NEEDED_BYTES
 from lab.records.doctor import Finding
 
 # The environment on the host: the packages unpacked, and uv's cache, often on the same disk.

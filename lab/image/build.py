@@ -10,16 +10,13 @@ from pathlib import Path
 
 from lab.errors import CheckFailed, LabError
 from lab.image.archive import ImageManifest, differences, read_manifest
+from lab.image.failure import build_error
 from lab.image.inputs import hash_file, hash_inputs
 from lab.locks.lockfile import read_epoch
 from lab.locks.sources import PackageSources, check_sources
-from lab.process import Finished, run, stream
+from lab.process import run, stream
 
 NAME = "pytorch-lab"
-# What should be free where the engine keeps its data. An image is there compressed and unpacked,
-# and while it is built the wheels are as well. cpu: 0.4 GB + 1.3 GB + the build's cache; cuda:
-# 3 GB + 5 GB + the build's cache of 3 GB and more.
-NEEDED_BYTES = {"cpu": 3_000_000_000, "cuda": 15_000_000_000}
 # zstd makes an image a quarter smaller than gzip does, and it unpacks faster. At level 9 the cpu
 # image stays under 400 MB; the wheels of CUDA gain little from it and would take minutes more.
 # The base's own layers stay as they are, shared with every other image on that base. (Forced into
@@ -139,7 +136,7 @@ def build(request: BuildRequest, say: Callable[[str], None]) -> str:
     with _secrets(request.sources) as secrets:
         done = stream(build_arguments(request, secrets, output), _listener(request, say))
     if not done.ok:
-        raise build_error(done, request)
+        raise build_error(done, request.device)
     return request.tag
 
 
@@ -200,52 +197,6 @@ def _step_of(text: str) -> str:
     return next((key for key in _STEPS if key in text), "")
 
 
-def build_error(done: Finished, request: BuildRequest) -> LabError:
-    """Say why a build failed, from BuildKit's words."""
-    text = done.stdout or done.stderr
-    tail = "\n".join(line for line in text.splitlines() if line.strip())[-900:]
-    what = f"The image for {request.device} could not be built."
-    if "no space left on device" in text.lower():
-        return LabError(
-            what, why="the disk is full: no space left on device",
-            next_step=f"free {NEEDED_BYTES[request.device] / 1e9:.0f} GB where the engine keeps its"
-            " images (docker system df shows what takes it, docker buildx prune frees the build"
-            " cache)",
-        )  # fmt: skip
-    if _names_network(text):
-        return LabError(
-            what, why=f"something could not be fetched from the network:\n{_network_line(text)}",
-            next_step="check the network; behind a private CA set SSL_CERT_FILE, for a mirror"
-            " PIP_INDEX_URL, for a folder of wheels PIP_FIND_LINKS, for a base image at hand"
-            " --base NAME",
-        )  # fmt: skip
-    if "is not a docker command" in text or "unknown flag: --progress" in text:
-        return LabError(
-            what, why="Docker's builder, Buildx, is missing",
-            next_step="install it (Debian, Ubuntu: apt install docker-buildx; elsewhere it comes"
-            " with Docker)",
-        )  # fmt: skip
-    return LabError(what, why=tail, next_step="the whole log: the same command with --verbose")
-
-
-_NETWORK = (
-    "dns error", "could not connect", "failed to fetch", "temporary failure", "name resolution",
-    "network is unreachable", "connection refused", "i/o timeout", "no such host", "tls handshake",
-    "newconnectionerror", "failed to resolve source metadata", "failed to do request",
-    "could not resolve",
-    "certificate verify failed", "invalid peer certificate",
-)  # fmt: skip
-
-
-def _names_network(text: str) -> bool:
-    return any(word in text.lower() for word in _NETWORK)
-
-
-def _network_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if any(w in line.lower() for w in _NETWORK)]
-    return lines[-1].strip()[:300]
-
-
 def prove(request: BuildRequest, say: Callable[[str], None]) -> ImageManifest:
     """Build twice from nothing and compare, down to the file.
 
@@ -264,7 +215,7 @@ def prove(request: BuildRequest, say: Callable[[str], None]) -> ImageManifest:
                 output = f"type=oci,dest={archive},{_compression(request)}"
                 done = stream(build_arguments(exact, secrets, output), _listener(request, say))
             if not done.ok:
-                raise build_error(done, request)
+                raise build_error(done, request.device)
             archives.append(archive)
             _unchanged(exact)
         first, second = (read_manifest(archive) for archive in archives)

@@ -12,7 +12,7 @@ from lab.doctor.disk import (
     measure_room,
 )
 from lab.engines.probe import EngineState
-from lab.image.build import NEEDED_BYTES
+from lab.image.failure import NEEDED_BYTES
 
 
 def room(free_bytes: int, folder: str = "/var/lib/docker") -> Room:

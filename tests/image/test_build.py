@@ -14,14 +14,12 @@ from lab.image.build import (
     Progress,
     build,
     build_arguments,
-    build_error,
     image_output,
     keeps_exact,
     stored_image,
 )
 from lab.image.inputs import hash_file, hash_inputs
 from lab.locks.sources import PackageSources
-from lab.process import Finished
 from tests.fakes import Programs
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -267,59 +265,6 @@ def test_progress_is_silent_on_what_an_earlier_build_made() -> None:
     for line in ("#4 [system 1/1] RUN sh /dev/docker/install-debian.sh", "#4 CACHED", "#4 DONE"):
         progress(line)
     assert lines == []
-
-
-def failed(text: str) -> Finished:
-    return Finished(argv=("docker",), code=1, stdout=text, stderr="")
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_build_error_of_a_full_disk(root: Path, device: str) -> None:
-    text = "#9 ERROR: failed to copy: write /var/x: No space left on device\nERROR: failed to fetch"
-    error = build_error(failed(text), a_request(root, device=device))
-    assert error.what == f"The image for {device} could not be built."
-    assert error.why == "the disk is full: no space left on device"
-    assert f"free {'3' if device == 'cpu' else '15'} GB" in error.next_step
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "#3 ERROR: failed to resolve source metadata for docker.io/library/python: no such host",
-        "E: Failed to fetch http://deb/x Temporary failure resolving 'deb'",
-        "error sending request for url: dns error: failed to lookup address information",
-        "pip._vendor.urllib3.exceptions.NewConnectionError: Connection refused",
-        "dial tcp 10.0.0.1:443: i/o timeout",
-        "invalid peer certificate: UnknownIssuer",
-    ],
-)
-def test_build_error_of_the_network_shows_its_line(root: Path, line: str) -> None:
-    error = build_error(failed(f"#1 first\n  {line}\n#2 last\n"), a_request(root))
-    assert error.why == f"something could not be fetched from the network:\n{line}"
-    for word in ("SSL_CERT_FILE", "PIP_INDEX_URL", "PIP_FIND_LINKS", "--base"):
-        assert word in error.next_step
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "docker: 'buildx' is not a docker command.\nSee 'docker --help'",
-        "unknown flag: --progress\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]\n",
-    ],
-)
-def test_build_error_of_a_missing_builder(root: Path, text: str) -> None:
-    """The second are Docker 28's words: without the plugin it takes the flags for its own."""
-    error = build_error(failed(text), a_request(root))
-    assert error.why == "Docker's builder, Buildx, is missing"
-    assert "apt install docker-buildx" in error.next_step
-
-
-def test_build_error_of_anything_else_shows_the_end(root: Path) -> None:
-    text = "\n\n".join(f"line {number}" for number in range(500))
-    error = build_error(failed(text), a_request(root))
-    assert error.why.endswith("line 498\nline 499")
-    assert "line 100" not in error.why
-    assert "--verbose" in error.next_step
 
 
 def test_build_error_of_a_missing_program_says_so(root: Path, programs: Programs) -> None:
