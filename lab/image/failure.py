@@ -12,7 +12,8 @@ NEEDED_BYTES = {"cpu": 3_000_000_000, "cuda": 15_000_000_000}
 
 # What Buildx's client says when the daemon goes away under it.
 _ENGINE_ENDED = re.compile(
-    r"code = Unavailable desc = (error reading from server|connection error|closing transport)"
+    r"error reading from server|transport is closing|Unavailable.*connection error"
+    r"|Cannot connect to the Docker daemon"
 )
 
 _NETWORK = (

@@ -59,9 +59,18 @@ def test_build_error_of_anything_else_shows_the_end() -> None:
     assert "--verbose" in error.next_step
 
 
-@pytest.mark.parametrize("said", ["error reading from server: EOF", "connection error: refused"])
-def test_build_error_of_an_engine_that_ended(said: str) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rpc error: code = Unavailable desc = error reading from server: EOF",
+        "failed to solve: Unavailable: error reading from server: EOF",
+        "rpc error: code = Unavailable desc = connection error: dial unix x: connection refused",
+        "rpc error: code = Unavailable desc = transport is closing",
+        "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?",
+    ],
+)
+def test_build_error_of_an_engine_that_ended(line: str) -> None:
     """A full disk may end the daemon itself, which then says nothing of the disk."""
-    error = build_error(failed(f"ERROR: rpc error: code = Unavailable desc = {said}"), "cpu")
+    error = build_error(failed(f"#8 sending tarball\nERROR: {line}\n"), "cpu")
     assert "the engine itself ended" in error.why
     assert "start the engine again" in error.next_step
