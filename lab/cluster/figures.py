@@ -217,15 +217,23 @@ def _sustained(processes: list[list[float]]) -> float:
 def _round_means(case: CaseResult) -> list[list[float]]:
     """The mean sample of each round, in seconds, for each process; what belongs together is side by
     side."""
-    found = []
-    for begin, end in _runs(case.process):
-        samples = case.samples_s[begin:end]
-        rounds = _runs(case.round[begin:end])
-        found.append([sum(samples[a:b]) / (b - a) for a, b in rounds])
-    return found
+    samples = case.samples_s
+    return [
+        [sum(samples[a:b]) / (b - a) for a, b in rounds]
+        for rounds in _rounds(tuple(case.process), tuple(case.round))
+    ]
 
 
-def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=256)
+def _rounds(process: tuple[int, ...], rounds: tuple[int, ...]) -> list[list[tuple[int, int]]]:
+    """Where each round begins and ends, for each process; the same for most cases of a cluster."""
+    return [
+        [(begin + a, begin + b) for a, b in _runs(rounds[begin:end])]
+        for begin, end in _runs(process)
+    ]
+
+
+def _runs(numbers: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     """Where each row of equal numbers begins and ends."""
     return pairwise([0, *compress(count(1), map(ne, numbers, numbers[1:])), len(numbers)])
 
