@@ -5,6 +5,33 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from lab.records.unreadable import UNREADABLE
+
+# What is asked for takes some kilobytes; whoever else may listen on the port can send without end.
+_MOST_BYTES = 1 << 24
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """Of what a server writes about itself, what concerns its address."""
+
+    token: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
+    page: str
+
+
+class _Kernel(msgspec.Struct, frozen=True):
+    """Of what Jupyter says of a kernel, what concerns us."""
+
+    execution_state: str | None = None
+
+
+class _Open(msgspec.Struct, frozen=True):
+    """Of what Jupyter says of a file that is open with a kernel, what concerns us."""
+
+    path: str = ""
 
 
 def url(port: int, token: str, page: str = "/lab") -> str:
@@ -19,17 +46,25 @@ def answers(port: int, token: str) -> bool:
 
 def busy_kernels(port: int, token: str) -> int:
     """How many of the server's kernels compute at this moment; 0 where it does not say."""
-    body = _get(port, token, "/api/kernels")
-    return sum(kernel["execution_state"] == "busy" for kernel in json.loads(body or "[]"))
+    try:
+        kernels = msgspec.json.decode(
+            _get(port, token, "/api/kernels") or b"[]", type=list[_Kernel]
+        )
+    except UNREADABLE:
+        return 0
+    return sum(kernel.execution_state == "busy" for kernel in kernels)
 
 
 def sessions(port: int, token: str) -> list[str] | None:
     """Paths of the notebooks that are open with a kernel, in the server's folder; None where the
-    server does not answer."""
+    server does not answer, or with something else."""
     body = _get(port, token, "/api/sessions", timeout_s=10)
-    if body is None:
+    try:
+        return (
+            None if body is None else [s.path for s in msgspec.json.decode(body, type=list[_Open])]
+        )
+    except UNREADABLE:
         return None
-    return [str(session.get("path", "")) for session in json.loads(body)]
 
 
 def _get(port: int, token: str, path: str, timeout_s: float = 2) -> bytes | None:
@@ -37,8 +72,8 @@ def _get(port: int, token: str, path: str, timeout_s: float = 2) -> bytes | None
     try:
         connection.request("GET", path, headers={"Authorization": f"token {token}"})
         answer = connection.getresponse()
-        return answer.read() if answer.status == 200 else None
-    except (OSError, http.client.HTTPException):
+        return answer.read(_MOST_BYTES) if answer.status == 200 else None
+    except (OSError, ValueError, http.client.HTTPException):  # it may be no HTTP at all
         return None
     finally:
         connection.close()

@@ -7,7 +7,6 @@ where the command that started it is killed the moment after, or the server itse
 
 import fcntl
 import os
-import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -23,19 +22,19 @@ from lab.errors import LabError
 from lab.paths import ROOT, state
 from lab.process import start_background
 from lab.records.unreadable import UNREADABLE
+from lab.server import sockets
+from lab.server.address import Secret
 
 
-class _Secret(msgspec.Struct, frozen=True, kw_only=True):
+class _Secret(Secret, frozen=True, kw_only=True):
     """What the server wrote of itself; a file that was damaged may say anything."""
 
-    token: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
     pid: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
     started: Annotated[float, msgspec.Meta(ge=0, le=1e11)]
     work: str
     device: str
     runtime: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]+$")]
-    page: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,12 +167,7 @@ def clear_remains() -> None:
     if is_held():
         return
     secret = _read()
-    if secret is None:
-        (folder() / "session.json").unlink(missing_ok=True)
-        return
-    runtime = Path(secret.runtime)
-    if runtime.name.startswith("lab-"):
-        shutil.rmtree(runtime, ignore_errors=True)
+    sockets.clear(folder(), secret.runtime if secret else "")
     (folder() / "session.json").unlink(missing_ok=True)
 
 

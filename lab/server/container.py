@@ -7,11 +7,15 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from lab.engines.docker import compose_environment, compose_up_arguments, serve_arguments
 from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.paths import ROOT, state
 from lab.process import run
+from lab.records.unreadable import UNREADABLE
+from lab.server.address import Secret
 
 _SECRET = "/home/student/.lab/server/session.json"
 _GPUS = "/home/student/.lab/server/gpus.json"
@@ -135,13 +139,19 @@ def _refused(words: str, request: LaunchRequest, port: int) -> LabError:
     return LabError(what, why=line, next_step="run ./inv doctor; it looks for the known causes")
 
 
-def read_secret(program: str, container_id: str) -> dict[str, Any] | None:
-    """Read the token that the server in the container made; waits for a server that just starts."""
+def read_secret(program: str, container_id: str) -> Secret | None:
+    """Read the token that the server in the container made; waits for a server that just starts.
+
+    Returns:
+        None where it wrote none, or one that cannot be read.
+    """
     done = run([program, "exec", container_id, "bash", "-c", _READ_SECRET], timeout_s=60)
     if not done.ok:
         return None
-    secret: dict[str, Any] = json.loads(done.stdout)
-    return secret
+    try:
+        return msgspec.json.decode(done.stdout, type=Secret)
+    except UNREADABLE:
+        return None
 
 
 def missing_gpus(program: str, container_id: str) -> str:

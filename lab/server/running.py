@@ -90,10 +90,10 @@ def of_container(found: container.Container | None) -> Session:
         gone = container.find(found.program)
         if gone is None or not gone.running:
             return of_container(gone)
-        return replace(base, state="unhealthy", note="its server wrote no address")
+        return replace(base, state="unhealthy", note="its server wrote no address that can be read")
     return replace(
         base, state="unhealthy" if found.health == "unhealthy" else "running", note=None,
-        url=address.url(found.port, secret["token"], secret["page"]),
+        url=address.url(found.port, secret.token, secret.page),
         ssh=address.ssh_line(found.port),
     )  # fmt: skip
 

@@ -40,13 +40,6 @@ _ENDS = {
 }
 
 
-class _Secret(msgspec.Struct, frozen=True):
-    """Of what the server writes about itself, what concerns us."""
-
-    token: str
-    page: str
-
-
 class Signals:
     """What this process is told by signals, and that its child has ended, to be waited for."""
 
@@ -227,7 +220,7 @@ def _becomes_ready(
     """
     begun = time.monotonic()
     while signals.asked is None:
-        secret = read(folder / "server" / "session.json", _Secret)
+        secret = read(folder / "server" / "session.json", address.Secret)
         if secret is not None and address.answers(port, secret.token):
             teller.say(phase="running", port=port, token=secret.token, page=secret.page)
             return True
@@ -248,7 +241,7 @@ def _watch(
     silent = 0
     while signals.asked is None and code() is None:
         signals.wait(_LOOK_S)
-        secret = read(folder / "server" / "session.json", _Secret)
+        secret = read(folder / "server" / "session.json", address.Secret)
         answers = secret is not None and address.answers(port, secret.token)
         silent = 0 if answers else silent + 1
         if answers:

@@ -25,6 +25,7 @@ from lab.course.formats import lighten
 from lab.errors import LabError
 from lab.language import Language
 from lab.memory import cgroup_limits
+from lab.server import sockets
 from lab.server.jupyter import jupyter_settings, settings_in
 from lab.whole import write_whole
 
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     token = secrets.token_urlsafe(32)
-    runtime = _private_folder()
+    runtime = sockets.make(options.state)
     _prepare_environment(runtime, options.state)
     os.environ["LAB_LANGUAGE"] = language  # the kernels' too
     os.environ["LAB_SERVER"] = str(options.state)  # for ./inv course in a terminal of ours
@@ -143,11 +144,6 @@ def write_private(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     write_whole(path, text.encode(), mode=0o600)
-
-
-def _private_folder() -> Path:
-    """A folder for the kernels' sockets: short, because a socket's path may have 107 bytes only."""
-    return Path(tempfile.mkdtemp(prefix="lab-"))
 
 
 def _prepare_environment(runtime: Path, state: Path) -> None:

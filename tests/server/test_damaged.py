@@ -3,6 +3,9 @@ says so."""
 
 import fcntl
 import json
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.course_command import _in_tabs, _server
+from lab.process import Finished
 from lab.records.save import to_json
-from lab.server import background, running, slurm_folder
+from lab.server import address, background, container, running, slurm_folder, sockets
 from lab.server.slurm_folder import Last, OnNode, Order
 from tests.damage import fuzzed, refused_or, spoilt, spoilt_text
 
@@ -100,3 +104,88 @@ def test_course_is_not_changed_where_nobody_knows_whether_a_lab_runs(
     error = refused_or(lambda: _server(tmp_path))
     assert error is not None
     assert "engine.txt" in error.why
+
+
+@fuzzed
+@given(content=st.one_of(st.binary(max_size=40), spoilt(b'[{"execution_state": "busy"}]'),
+                         spoilt(b'[{"path": "1.ipynb", "kernel": {}}]')))  # fmt: skip
+def test_answer_that_is_not_jupyters_says_nothing(content: bytes) -> None:
+    """Whoever took the port may say anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(address, "_get", lambda *_, **__: content)
+        assert address.busy_kernels(8888, "t0k") in (0, 1)
+        found = address.sessions(8888, "t0k")
+        assert found is None or all(isinstance(path, str) for path in found)
+
+
+@pytest.mark.parametrize("said", [b"220 mail\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+                                  b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                                  b"\xff" * 70_000, b""])  # fmt: skip
+def test_port_that_speaks_no_http_is_no_lab(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            with suppress(OSError), listening.accept()[0] as heard:
+                heard.recv(4096)
+                heard.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert address.sessions(listening.getsockname()[1], "t0k") in (None, [])
+        thread.join()
+
+
+@fuzzed
+@given(content=spoilt(b'{"token": "t0k", "page": "/lab"}'))
+def test_damaged_address_in_a_container_is_none(content: bytes) -> None:
+    done = Finished(argv=(), code=0, stdout=content.decode(errors="replace"), stderr="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(container, "run", lambda *_, **__: done)
+        found = container.read_secret("docker", "0123")
+        assert found is None or (isinstance(found.token, str) and isinstance(found.page, str))
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("LAB_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    background.folder().mkdir(parents=True)
+    return folder
+
+
+def test_session_file_that_names_a_folder_of_the_student_costs_nothing(
+    temporary: Path, tmp_path: Path
+) -> None:
+    theirs = [tmp_path / name for name in ("lab-1", "lab-of-physics", "work")]
+    other = sockets.make(tmp_path / "other")
+    remains = sockets.make(background.folder())
+    link = temporary / f"{remains.name}x"
+    link.symlink_to(tmp_path / "work")
+    for folder in theirs:
+        folder.mkdir()
+        (folder / "nota.txt").write_text("hola")
+    for named in (*theirs, other, link, Path("/"), Path()):
+        secret = json.loads(SECRET) | {"runtime": str(named)}
+        (background.folder() / "session.json").write_text(json.dumps(secret))
+        background.clear_remains()
+        assert not (background.folder() / "session.json").exists()
+    assert [(folder / "nota.txt").read_text() for folder in theirs] == ["hola"] * 3
+    assert other.is_dir()  # another clone's lab, which may run
+    assert not remains.exists()
+
+
+def test_sockets_of_a_server_that_was_killed_before_it_wrote_its_file_are_removed(
+    temporary: Path, tmp_path: Path
+) -> None:
+    remains = sockets.make(background.folder())
+    elsewhere = tmp_path / "elsewhere" / remains.name
+    elsewhere.mkdir(parents=True)
+    background.clear_remains()
+    assert not remains.exists()
+    assert elsewhere.exists()
+    secret = json.loads(SECRET) | {"runtime": str(elsewhere)}
+    (background.folder() / "session.json").write_text(json.dumps(secret))
+    background.clear_remains()
+    assert not elsewhere.exists()
