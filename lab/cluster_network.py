@@ -88,9 +88,10 @@ def measure_between(
     folder = network_of(run, nodes)
     if folder is None:
         return
-    if folder.tries:
+    tries = len(folder.tries)
+    if tries:
         _follow(folder, step, say)
-    if folder.tries and not (again and _lacking(folder, nodes)):
+    if tries and not (again and _lacking(folder, nodes)):
         return
     if len(nodes) < LEAST:
         say(f"between the nodes nothing is measured: {len(nodes)} of them is well")
@@ -101,7 +102,7 @@ def measure_between(
         say(f"between the nodes nothing can be measured from here: {error.why}")
         return
     say(f"measuring between {len(nodes)} nodes")
-    folder.want_one()
+    folder.want_one(after=tries)
     _follow(folder, step, say)
 
 

@@ -32,7 +32,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             somebody made it theirs to submit it.
         job: its number.
         error: why Slurm did not take it.
-        end: the state of its job at its end, where it has no result: Slurm forgets jobs.
+        end: the state of its job at its end, where its result is not there or not all of it:
+            Slurm forgets jobs.
+        given_back: whether it was somebody's, and is to be submitted after all.
     """
 
     node: str
@@ -42,6 +44,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     job: str = ""
     error: str = ""
     end: str = ""
+    given_back: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the line that an attempt begins with, which two may write at once."""
+        return not (self.group or self.job or self.error or self.end or self.given_back)
 
 
 @dataclass(frozen=True, kw_only=True)

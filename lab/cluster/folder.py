@@ -55,7 +55,11 @@ class RunFolder:
         """Every node's attempts, in their order; a node without any has an empty list."""
         found: dict[str, dict[int, Entry]] = {node: {} for node in self.submitted.nodes}
         for entry in self._entries():
-            if entry.node in found:
+            if entry.node not in found:
+                continue
+            if entry.is_first:  # it may come after the submission by another command
+                found[entry.node].setdefault(entry.attempt, entry)
+            else:
                 found[entry.node][entry.attempt] = entry
         return {
             node: [self.attempt_of(entries[number]) for number in sorted(entries)]
@@ -104,7 +108,7 @@ class RunFolder:
 
     def release(self, entry: Entry) -> None:
         """Give an attempt back that Slurm may take later."""
-        self.note(msgspec.structs.replace(entry, group=""))
+        self.note(msgspec.structs.replace(entry, group="", given_back=True))
         self.attempt_folder(entry.node, entry.attempt).rmdir()
 
     def note(self, entry: Entry) -> None:

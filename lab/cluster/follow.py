@@ -13,7 +13,7 @@ from lab.cluster.live import progress_of
 from lab.cluster.look import Jobs, last_attempts, look_at, look_at_jobs
 from lab.cluster.nodelist import compress
 from lab.cluster.slurm import WAITING, WORKING, Job, SlurmNode, cancel, read_nodes
-from lab.cluster.states import Phase, phase_of
+from lab.cluster.states import Phase, Seen, phase_of
 from lab.cluster.submit import submit_wanted
 from lab.errors import LabError
 from lab.records.progress import RunProgress
@@ -120,6 +120,8 @@ class Follower:
         key = self._key(attempt)
         seen = look_at(attempt, jobs, read=False)
         phase = phase_of(seen)
+        if phase == "done" and seen.more_to_come:
+            return self._without_gpus(attempt, seen, jobs)
         if phase != "lost" or attempt.entry.error or attempt.entry.end:
             self._lost_since.pop(key, None)
             return phase
@@ -132,6 +134,18 @@ class Follower:
             end = "NODE_FAIL" if seen.gone else seen.job.state
             self.run.note(replace(attempt.entry, end=end))
         return phase
+
+    def _without_gpus(self, attempt: Attempt, seen: Seen, jobs: Jobs) -> Phase:
+        """Of a job that ended between its results and its last reading of the GPUs: that is
+        noted, so that nobody waits for it or asks Slurm again."""
+        if not jobs.answered:
+            return "running"
+        since = self._lost_since.setdefault(self._key(attempt), self.clock())
+        if self.clock() - since < _GRACE_S:
+            return "running"
+        if not attempt.entry.end:
+            self.run.note(replace(attempt.entry, end=seen.job.state if seen.job else "FORGOTTEN"))
+        return "done"
 
     def _tell(self, jobs: Jobs) -> None:
         """Say once that Slurm does not answer, and once that it does again."""

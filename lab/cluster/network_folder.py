@@ -95,9 +95,15 @@ class NetworkFolder(RunFolder):
             gpus=gpus_between(nodes, self.submitted.gpus),
         )  # fmt: skip
 
-    def want_one(self) -> None:
-        """Note down that all nodes together are to be measured once more."""
-        self.want([_ALL], "first")
+    def want_one(self, after: int) -> None:
+        """Note down that all nodes together are to be measured once more.
+
+        Args:
+            after: how many attempts there were when that was decided; where another command has
+                decided the same since, its attempt is the one.
+        """
+        if len(self.tries) == after:
+            self.note(Entry(node=_ALL, attempt=after + 1, purpose="first"))
 
     @property
     def tries(self) -> list[NetworkAttempt]:

@@ -148,7 +148,7 @@ def test_job_over_many_nodes_is_taken_back_where_one_of_them_is_down(
     plan_network(run.folder, ORDER, "#!/bin/sh\n")
     folder = network_of(run.folder, ("n1", "n2"))
     assert folder is not None
-    folder.want_one()
+    folder.want_one(after=0)
     slurm = Slurm({}, {"network": "PENDING"})
     slurm.down = {"n2"}
     monkeypatch.setattr(run, "folder", folder)
@@ -352,3 +352,21 @@ def test_run_of_which_slurm_takes_no_more_comes_to_its_end(
     steps, said = follow_run(run, Refusing({}))
     assert said == ["Slurm took none of the jobs. no such account"]
     assert steps == ["1/1: 0 pending, 0 running, 0 done, 1 lost"]
+
+
+def test_gpus_that_a_job_left_unread_are_waited_for_and_then_settled(
+    run: Run, wait: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job with its results that was killed before its last reading: nobody asks for it again."""
+    folder = run.begun("n1")
+    (folder / "cuda-0").mkdir()
+    save(to_json(report(case())), folder / "cuda-0" / RESULT)
+    run.done("n2", report(case()))
+    slurm = Slurm({"n1": "RUNNING"}, *[None] * 10, {"n1": "TIMEOUT"})
+    steps, _ = wait(slurm)
+    assert slurm.now >= 10 + 2 * 10  # that Slurm does not answer says nothing of the job
+    assert steps[-1] == "2/2: 0 pending, 0 running, 2 done, 0 lost"
+    monkeypatch.setattr(look, "read_jobs", lambda name: pytest.fail("Slurm was asked"))
+    look_at_jobs(run.folder)
+    (node, _) = merge(run.folder, Jobs()).nodes
+    assert node.state == "ok"

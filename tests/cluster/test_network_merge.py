@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> NetworkFolder:
     plan_network(run.folder, ORDER, "#!/bin/sh\n#SBATCH --ntasks-per-node=1\n")
     found = network_of(run.folder, NODES)
     assert found is not None
-    found.want_one()
+    found.want_one(after=0)
     entry = found.claim(found.wanted()[0], "network/1")
     assert entry is not None
     found.note(replace(entry, job="7"))
@@ -176,3 +176,23 @@ def test_damaged_file_of_a_rank_costs_itself_alone(
     found = merge_network(folder, Jobs())
     assert [each.state for each in found.ranks if each.node != "n2"] == ["ok"] * 3
     assert found.collectives
+
+
+def test_two_commands_that_want_a_measurement_get_one(folder: NetworkFolder) -> None:
+    """Both saw that there was none; the second one's line comes when the first has submitted."""
+    folder.want_one(after=0)
+    assert len(folder.tries) == 1
+    folder.note(Entry(node="network", attempt=1, purpose="first"))
+    (only,) = folder.tries
+    assert (only.entry.job, only.wanted) == ("7", False)
+    folder.want_one(after=1)
+    assert [attempt.wanted for attempt in folder.tries] == [False, True]
+
+
+def test_measurement_that_slurm_took_back_is_wanted_again(folder: NetworkFolder) -> None:
+    folder.want_one(after=1)
+    entry = folder.claim(folder.wanted()[0], "network/2")
+    assert entry is not None
+    assert folder.wanted() == []
+    folder.release(entry)
+    assert [attempt.entry.attempt for attempt in folder.wanted()] == [2]
