@@ -1,12 +1,15 @@
 """Writes a file so that every moment shows the old one or the new one, never half of one."""
 
 import contextlib
+import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # The end of its name while it is written; a process that is killed leaves it.
-UNFINISHED = ".new"
+_UNFINISHED = ".new"
+# Bytes of the file's own name in that; a name may have 255.
+_MOST_BYTES = 200
 
 
 def write_whole(
@@ -23,7 +26,7 @@ def write_whole(
     Raises:
         OSError: it could not be written; the old one is as it was.
     """
-    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}{UNFINISHED}")
+    beside = path.with_name(f"{_beginning(path)}{os.getpid()}{_UNFINISHED}")
     try:
         beside.unlink(missing_ok=True)
         # O_EXCL follows no link that somebody put there.
@@ -38,3 +41,16 @@ def write_whole(
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
+
+
+def unfinished(path: Path) -> Iterator[Path]:
+    """What a process that was killed has left beside a file."""
+    beginning = _beginning(path)
+    for found in path.parent.glob(f"{glob.escape(beginning)}*{_UNFINISHED}"):
+        if found.name.removeprefix(beginning).removesuffix(_UNFINISHED).isdigit():
+            yield found
+
+
+def _beginning(path: Path) -> str:
+    name = os.fsencode(path.name)[:_MOST_BYTES].decode(errors="ignore")
+    return f".{name}."

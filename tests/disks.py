@@ -28,3 +28,33 @@ def fill(folder: Path) -> Path:
             file.write(bytes(1 << 16))
     assert os.statvfs(folder).f_bavail == 0
     return filler
+
+
+@contextmanager
+def loop_mounted(folder: Path, kib: int) -> Iterator[Path]:
+    """A real file system of its own in a file, without a journal, in blocks of 1 KiB."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image = folder.with_name(f"{folder.name}.img")
+    image.touch()
+    os.truncate(image, kib << 10)
+    words = ["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "1024", "-O", "^has_journal", "-N", "2048"]
+    subprocess.run([*words, image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        image.unlink()
+
+
+def leave(folder: Path, kib: int) -> Path:
+    """Take all the room of such a file system but this; returns the file that has it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for part in (1 << 20, 1 << 14, 1 << 10):
+            with suppress(OSError):
+                while True:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, part)
+    assert os.statvfs(folder).f_bavail <= 1
+    os.truncate(filler, max(filler.stat().st_size - (kib << 10), 0))
+    return filler

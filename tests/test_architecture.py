@@ -100,7 +100,12 @@ def loaded_by() -> Iterator[Loaded]:
         yield ask
 
 
-@pytest.mark.parametrize("module", MODULES)
+# Its class is made from one of Jupyter's, which loads it by name when its server starts; a module that
+# imports it would fail here.
+OF_JUPYTER = "lab.server.contents"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != OF_JUPYTER])
 def test_import_loads_nothing_heavy(loaded_by: Loaded, module: str) -> None:
     assert not loaded_by(module) & set(HEAVY)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.course.cells import Cell, Notebook
-from lab.whole import UNFINISHED, write_whole
+from lab.whole import unfinished, write_whole
 
 # Where a cell may begin in the text of a notebook.
 _CELL = re.compile(
@@ -112,7 +111,7 @@ def write_notebook(path: Path, data: bytes, *, was: Stamp | None = ANY) -> None:
         OSError: it could not be written; the old one stays, and nothing else is left.
     """
     path = path.resolve()
-    for left in path.parent.glob(f".{glob.escape(path.name[:100])}.*{UNFINISHED}"):
+    for left in unfinished(path):
         left.unlink(missing_ok=True)  # of a run that was killed
 
     def finish(beside: Path) -> None:

@@ -33,6 +33,7 @@ def jupyter_settings(
             "port_retries": 0,  # another port than the published one would answer nobody
             "root_dir": str(root),
             "open_browser": False,
+            "contents_manager_class": "lab.server.contents.Contents",
             # By itself it would be a login shell, and /etc/profile takes the lab off the PATH.
             "terminado_settings": {"shell_command": [shell]},
             "allow_root": True,  # where root starts the lab; in the container it has no capability
