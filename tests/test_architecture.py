@@ -57,6 +57,8 @@ ROOMS = {
         "units",
         "whole",
     },
+    # A class: what a teacher does with it, and JupyterHub's configuration.
+    "hub": {"errors", "process", "records", "paths", "turn", "whole"},
     "network": {"errors", "records"},
     "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks", "turn"},

@@ -1,0 +1,1 @@
+"""A class: its students, their folders and logins, and what a teacher does with them."""
