@@ -5,6 +5,7 @@ import glob
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 # The end of its name while it is written; a process that is killed leaves it.
 _UNFINISHED = ".new"
@@ -26,13 +27,26 @@ def write_whole(
     Raises:
         OSError: it could not be written; the old one is as it was.
     """
+    with writing_whole(path, mode=mode, finish=finish) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing_whole(
+    path: Path, *, mode: int = 0o666, finish: Callable[[Path], None] = lambda _: None
+) -> Iterator[IO[bytes]]:
+    """The same for a file that is written piece by piece; it is in its place when the block ends.
+
+    Raises:
+        OSError: it could not be written; the old one is as it was.
+    """
     beside = path.with_name(f"{_beginning(path)}{os.getpid()}{_UNFINISHED}")
     try:
         beside.unlink(missing_ok=True)
         # O_EXCL follows no link that somebody put there.
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         finish(beside)

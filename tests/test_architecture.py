@@ -58,7 +58,17 @@ ROOMS = {
         "whole",
     },
     # A class: what a teacher does with it, and JupyterHub's configuration.
-    "hub": {"errors", "process", "records", "paths", "turn", "whole"},
+    "hub": {
+        "errors",
+        "process",
+        "records",
+        "paths",
+        "turn",
+        "units",
+        "whole",
+        "engines",
+        "course",
+    },
     "network": {"errors", "records"},
     "locks": {"errors", "process", "records", "paths", "turn"},
     "image": {"errors", "process", "records", "paths", "engines", "locks", "turn"},

@@ -13,7 +13,7 @@ from lab.records.lines import append_line, read_lines
 
 # What the course keeps beside the notebooks.
 FOLDER = ".lab-course"
-_FILE = "progress.jsonl"
+ATTEMPTS = "progress.jsonl"
 
 
 def course_folder(start: Path) -> Path:
@@ -46,7 +46,7 @@ def note_attempt(start: Path, number: str, *, right: bool, mistake: str | None) 
     with contextlib.suppress(OSError):
         folder = course_folder(start)
         folder.mkdir(exist_ok=True)
-        append_line(folder / _FILE, attempt)
+        append_line(folder / ATTEMPTS, attempt)
 
 
 def read_attempts(folder: Path) -> list[Attempt]:
@@ -56,7 +56,7 @@ def read_attempts(folder: Path) -> list[Attempt]:
         LabError: they are there and cannot be read: then nothing is known, which is not nothing.
     """
     try:
-        return read_lines(folder / FOLDER / _FILE, Attempt)
+        return read_lines(folder / FOLDER / ATTEMPTS, Attempt)
     except OSError as error:
         raise not_yours(folder, error) from error
 
@@ -68,10 +68,20 @@ def progress_of(folder: Path, numbers: list[str]) -> StudentProgress:
         folder: the student's.
         numbers: all exercises of the course.
     """
-    attempts = read_attempts(folder)
+    return progress_in(folder.name, read_attempts(folder), numbers)
+
+
+def progress_in(student: str, attempts: list[Attempt], numbers: list[str]) -> StudentProgress:
+    """What attempts come to.
+
+    Args:
+        student: what the record calls whose they are.
+        attempts: the oldest first.
+        numbers: all exercises of the course.
+    """
     exercises = [_of_exercise(number, attempts) for number in numbers]
     return StudentProgress(
-        student=folder.name, right=sum(e.state == "right" for e in exercises),
+        student=student, right=sum(e.state == "right" for e in exercises),
         total=len(exercises), exercises=exercises,
     )  # fmt: skip
 

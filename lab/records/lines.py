@@ -27,11 +27,15 @@ def read_lines(path: Path, kind: type[Record]) -> list[Record]:
         OSError: there is a file, and it cannot be read.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        return parse_lines(path.read_bytes(), kind)
     except FileNotFoundError:
         return []
+
+
+def parse_lines(data: bytes, kind: type[Record]) -> list[Record]:
+    """All records of what a file holds, as `read_lines`."""
     found = []
-    for line in lines:
+    for line in data.splitlines():
         try:
             found.append(msgspec.json.decode(line, type=kind))
         except UNREADABLE:

@@ -16,7 +16,8 @@ SAME = [
 OTHERS = [
     "ana", "аna", "anа", "αna", "ana.", "ana-", ".ana", "../ana", "..", "a/na", "a\\na",
     "ana garcia", "ana garcía", "anagarcia", "1ana", "-", "ña", "na",
-    "x" * 60, "x" * 61, "x" * 59 + "y", "con", "nul", "c:", "محمد", "محمود", "王伟", "王玮", "ı", "i", "ana@school.es", "$(ana)", "'", '"',
+    "x" * 60, "x" * 61, "x" * 59 + "y", "con", "nul", "c:", "محمد", "محمود", "王伟", "王玮",
+    "ı", "i", "ana@school.es", "$(ana)", "'", '"',
 ]  # fmt: skip
 
 
