@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -153,18 +154,18 @@ def open_files(folder: Path) -> Callable[[Path], bool]:
 
 def _open_paths(folder: Path) -> set[str]:
     """Notebooks with a session in the lab of this clone, or in the image that we are in."""
-    port, token, work = _server(folder)
-    if port is None:
+    served = _server(folder)
+    if served is None:
         return set()
-    sessions = address.sessions(port, token)
+    sessions = address.sessions(served.port, served.token, served.base)
     if sessions is None:
         raise LabError(
             "The lab that runs does not say which notebooks are open.",
             why="its page does not answer, and a browser would write over what is updated",
             next_step="try again in a moment, or end it with ./inv stop; saved files stay",
         )
-    open_ones = {*sessions, *_in_tabs(Path(work))}
-    return {os.path.realpath(Path(work) / path) for path in open_ones}
+    open_ones = {*sessions, *_in_tabs(served.work)}
+    return {os.path.realpath(served.work / path) for path in open_ones}
 
 
 def _in_tabs(work: Path) -> set[str]:
@@ -180,15 +181,20 @@ def _in_tabs(work: Path) -> set[str]:
     return found
 
 
-def _server(folder: Path) -> tuple[int | None, str, str]:
-    """Port, token and folder of the lab that runs; no port where none does."""
+@dataclass(frozen=True, kw_only=True)
+class _Served:
+    """A lab that runs: its port, token and folder, and what its addresses begin with."""
+
+    port: int
+    token: str
+    work: Path
+    base: str = ""
+
+
+def _server(folder: Path) -> _Served | None:
+    """The lab that runs; None where none does."""
     if in_image():
-        try:
-            own = Path(os.environ.get("LAB_SERVER") or state() / "server")
-            secret = json.loads((own / "session.json").read_text(encoding="utf-8"))
-            return int(secret["port"]), str(secret["token"]), str(secret["work"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None, "", ""
+        return _in_hub() or _beside()
     try:
         session = running.status()
     except LabError:
@@ -196,9 +202,9 @@ def _server(folder: Path) -> tuple[int | None, str, str]:
             raise
         running.remembered()  # an error where nobody knows which engine to ask
         # Its engine does not answer: then nobody reaches its pages either.
-        return None, "", ""
+        return None
     if session.url is None or session.port is None or session.work is None:
-        return None, "", ""
+        return None
     if not running.is_reached_from_here(session) and _in_each_other(folder, Path(session.work)):
         raise LabError(
             f"The lab runs on the node {session.node}, which alone knows what is open there.",
@@ -206,8 +212,33 @@ def _server(folder: Path) -> tuple[int | None, str, str]:
             next_step="run it in JupyterLab's terminal, or end the lab first with ./inv stop",
         )
     if not running.is_reached_from_here(session):
-        return None, "", ""
-    return session.port, session.url.rpartition("=")[2], session.work
+        return None
+    token = session.url.rpartition("=")[2]
+    return _Served(port=session.port, token=token, work=Path(session.work))
+
+
+def _beside() -> _Served | None:
+    """The lab in the container that we are in."""
+    try:
+        own = Path(os.environ.get("LAB_SERVER") or state() / "server")
+        secret = json.loads((own / "session.json").read_text(encoding="utf-8"))
+        return _Served(
+            port=int(secret["port"]), token=str(secret["token"]), work=Path(str(secret["work"]))
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _in_hub() -> _Served | None:
+    """The lab of a student in a class, in whose container we are: JupyterHub gave it its address,
+    and a token that it takes itself."""
+    try:
+        served = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+        base = os.environ["JUPYTERHUB_SERVICE_PREFIX"].rstrip("/")
+        token = os.environ["JUPYTERHUB_API_TOKEN"]
+        return _Served(port=served.port or 8888, token=token, work=work_default(), base=base)
+    except (KeyError, ValueError):
+        return None
 
 
 def _in_each_other(one: Path, other: Path) -> bool:

@@ -101,6 +101,26 @@ def test_server_with_a_state_of_its_own_is_found_from_its_terminal(
     assert open_files(work)(work / "1-tensors.ipynb")
 
 
+def test_lab_of_a_class_is_asked_by_the_token_that_its_hub_gave_it(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server writes no file with a token of its own."""
+    made = Lab(sessions=["1-tensors.ipynb"])
+    with serving(made):
+        served = {
+            "JUPYTERHUB_SERVICE_URL": f"http://0.0.0.0:{made.port}/user/ana-etkls32y3j/",
+            "JUPYTERHUB_SERVICE_PREFIX": "/user/ana-etkls32y3j/", "JUPYTERHUB_API_TOKEN": TOKEN,
+            "LAB_RUNNER": "image",
+        }  # fmt: skip
+        for name, value in served.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(course_command, "work_default", lambda: work)
+        is_open = open_files(work)
+    assert is_open(work / "1-tensors.ipynb")
+    assert not is_open(work / "2-mine.ipynb")
+    assert made.asked == ["/user/ana-etkls32y3j/api/sessions"]
+
+
 def test_lab_on_a_node_may_be_open_where_slurm_does_not_answer(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,10 +55,16 @@ def busy_kernels(port: int, token: str) -> int:
     return sum(kernel.execution_state == "busy" for kernel in kernels)
 
 
-def sessions(port: int, token: str) -> list[str] | None:
+def sessions(port: int, token: str, base: str = "") -> list[str] | None:
     """Paths of the notebooks that are open with a kernel, in the server's folder; None where the
-    server does not answer, or with something else."""
-    body = _get(port, token, "/api/sessions", timeout_s=10)
+    server does not answer, or with something else.
+
+    Args:
+        port: of the server, on loopback.
+        token: that it asks for.
+        base: what its addresses begin with.
+    """
+    body = _get(port, token, f"{base}/api/sessions", timeout_s=10)
     try:
         return (
             None if body is None else [s.path for s in msgspec.json.decode(body, type=list[_Open])]
