@@ -3,9 +3,10 @@
 import hashlib
 from pathlib import Path
 
-# The same files as docker/Dockerfile.dockerignore lets into a build, and the Dockerfile itself.
+# The same files as docker/Dockerfile.dockerignore lets into a build, it, and the Dockerfile itself.
 _PATTERNS = (
     "docker/Dockerfile",
+    "docker/Dockerfile.dockerignore",
     "docker/*.sh",
     "docker/locks/*.txt",
     "lab/**/*",

@@ -6,7 +6,9 @@ from lab.image.inputs import hash_file, input_files
 from lab.process import Finished, run
 
 # Beside what images are made of: what starts them.
-_BESIDE = ("inv", "compose.yaml")
+_BESIDE = (
+    "inv", "compose.yaml", "docker/compose.cdi.yaml", "docker/compose.nvidia.yaml",
+)  # fmt: skip
 _WATCHED = ("lab", "docker", "inv", "tasks.py", "compose.yaml", "pyproject.toml")
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lab.receipt.compare import compare, differing, verify
+from lab.receipt.compare import compare, verify
+from lab.receipt.finding import differing
 from lab.records.receipt import Finding, PackageSet, Receipt
 from tests.receipt.samples import (
     COMMITTED,
