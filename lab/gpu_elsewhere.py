@@ -11,6 +11,7 @@ from lab.gpu_command import Order, Show, Tell
 from lab.gpu_views import code_of, publish
 from lab.image.provide import is_there, own_image
 from lab.launch import Launch, Say, Wish, chosen, prepare
+from lab.receipt.identity import own_identity
 from lab.records.error import ErrorReport
 from lab.records.gpu import GpuReport
 
@@ -51,6 +52,7 @@ def elsewhere(where: Wish, order: Order, show: Show, tell: Tell) -> int:
         report = msgspec.json.decode(done.stdout, type=GpuReport)
     except msgspec.DecodeError:
         raise _refused(done) from None
+    report = msgspec.structs.replace(report, receipt=own_identity())  # an image has none
     publish(report, show, tell)
     return code_of(report)
 

@@ -197,7 +197,7 @@ class GpuReport(Struct, frozen=True, kw_only=True):
     """Where it was read."""
     host: str
     receipt: str | None = None
-    """SHA-256 of the clone's receipt; null in a container, which has none."""
+    """SHA-256 of the receipt of the clone that asked; null inside an image, which has none."""
     verdict: Verdict
     """The worst of the GPUs'."""
     driver_version: str | None = None

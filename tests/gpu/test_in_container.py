@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from lab.receipt.identity import own_identity
 from lab.records.gpu import GpuReport
 from tests.conftest import CommandLine, Result, wait_for
 from tests.nvml import scenarios
@@ -55,6 +56,7 @@ def test_container_shows_the_eight_gpus(given: Driver, image: str, inv: CommandL
     found = report(result)
     assert (result.code, len(found.gpus), found.verdict) == (0, 8, "ok")
     assert (found.place, found.driver_version) == ("container", "580.65.06")
+    assert found.receipt == own_identity()
     text = inv("gpu", *ENGINE)
     assert text.out.count("H100 80GB HBM3") == 8
     assert "in container" in text.out
