@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+# An index, a manifest or a configuration: some kilobytes.
+_MOST_BYTES = 16 << 20
 _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 
 
@@ -66,8 +68,11 @@ def _platform(tar: tarfile.TarFile, index: dict[str, Any]) -> dict[str, Any]:
 
 def _json(tar: tarfile.TarFile, name: str, digest: str = "") -> dict[str, Any]:
     member = tar.extractfile(name)
-    assert member is not None
-    data = member.read()
+    if member is None:
+        raise ValueError(f"{name} is no file")
+    data = member.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"{name} has more than {_MOST_BYTES >> 20} MB")
     if digest and digest != f"sha256:{hashlib.sha256(data).hexdigest()}":
         raise ValueError(f"{name} is not what its digest says")
     content: dict[str, Any] = json.loads(data)

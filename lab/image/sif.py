@@ -6,7 +6,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -154,7 +154,20 @@ def _make(archive: Path, place: Path, say: Say) -> Path:
     if not done.ok or not made.exists():
         raise _not_made(done, labels[DEVICE])
     made.replace(path)
+    _put_away(path, labels[DEVICE], say)
     return path
+
+
+def _put_away(path: Path, device: str, say: Say) -> None:
+    """Remove the image files of states of the clone long past: all but the new one and the newest
+    beside it, which jobs may wait for."""
+    others = [p for p in folder().glob(f"{NAME}-{device}-*.sif") if p.name != path.name]
+    others.sort(key=lambda p: p.stat().st_mtime)
+    for old in others[:-1]:
+        megabytes = old.stat().st_size / 1e6
+        with suppress(OSError):  # another user's, who shares the folder
+            old.unlink()
+            say(f"removed {old.name}, of an earlier state of the lab ({megabytes:.0f} MB)")
 
 
 def need_apptainer() -> None:

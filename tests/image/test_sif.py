@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -97,6 +98,27 @@ def test_image_file_of_another_image_is_made_anew(apptainer: Programs, tmp_path:
     before = sif.read_labels(made)
     assert sif.sif_of_archive(other, print) == made
     assert sif.read_labels(made) != before
+
+
+def test_only_the_newest_two_states_keep_their_image_file(
+    apptainer: Programs, tmp_path: Path
+) -> None:
+    """Of each device; a file of another name is somebody's own."""
+    said: list[str] = []
+    folder = tmp_path / "the state" / "images"
+    folder.mkdir(parents=True)
+    own = {"pytorch-lab-cuda-0123456789ab.sif", "mine.sif"}
+    for name in own:
+        (folder / name).touch()
+    made = []
+    for number, letter in enumerate("cbad"):
+        labels = {**LABELS, "pytorch-lab.inputs": letter * 64}
+        path = sif.sif_of_archive(archive(tmp_path / f"{letter}.tar", labels), said.append)
+        os.utime(path, (number, number))
+        made.append(path.name)
+    assert {path.name for path in folder.glob("*.sif")} == {*own, *made[2:]}
+    told = [line.split()[1].rstrip(",") for line in said if line.startswith("removed")]
+    assert told == made[:2]
 
 
 def test_build_that_fails_leaves_the_old_file_and_nothing_else(
