@@ -1,7 +1,6 @@
 """The container engine fails: killed, full, closed to the user, without network."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,8 +9,8 @@ import psutil
 import pytest
 
 from tests.conftest import CommandLine
+from tests.daemon import Engine, Net, engine_beside
 from tests.faults.conftest import AS_NOBODY, NOBODY, NOTHING_AT_HAND
-from tests.faults.engine import Engine, dockerd
 from tests.faults.observe import (
     check_message,
     containers,
@@ -25,6 +24,7 @@ pytestmark = [pytest.mark.container, pytest.mark.root]
 
 BASE = "localhost/python:3.11-slim-bookworm"
 DOCKER = ("--engine", "docker")
+NET = Net(bridge="labfault0", address="172.31.77.1")
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +37,8 @@ def image(state: Path) -> str:
 
 @pytest.fixture(scope="module")
 def engine(image: str) -> Iterator[Engine]:
-    program = dockerd()
-    if program is None:
-        pytest.skip("needs a dockerd that a test can start")
-    with tempfile.TemporaryDirectory(
-        prefix="lab-engine-", dir="/var/tmp", ignore_cleanup_errors=True
-    ) as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        made = Engine(program, folder)
-        try:
-            made.make()
-            made.take(image, BASE)
-            yield made
-        finally:
-            made.remove()
+    with engine_beside(image, BASE, net=NET) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,21 +1,22 @@
-"""A Docker daemon of the tests' own, to be killed and filled up; the machine's is left alone."""
+"""A Docker daemon of the tests' own, with its own disk; the machine's is left alone."""
 
 import json
 import os
 import shutil
 import subprocess
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.conftest import wait_for
 
-_BRIDGE = "labfault0"
-_ADDRESS = "172.31.77.1"
-_SIZE = (
-    "6G"  # the lab's image unpacked, its layers, and the base: 3 GB; the file takes what is used
-)
+# An image unpacked, its layers, what the builder keeps, the base: 5 GB; it takes what is used.
+_SIZE = "12G"
 
 
 def dockerd() -> Path | None:
@@ -28,11 +29,79 @@ def dockerd() -> Path | None:
     return Path(found) if found else None
 
 
-class Engine:
-    """One daemon with a disk and a bridge of its own; its containers reach no network."""
+@dataclass(frozen=True, kw_only=True)
+class Net:
+    """The bridge of one daemon; what runs in its containers reaches no network unless `open`."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
-        self.program, self.folder = program, folder
+    bridge: str
+    address: str
+    open: bool = False
+
+    @property
+    def options(self) -> list[str]:
+        """The daemon's: the firewall is the machine's own daemon's, and stays as it is."""
+        words = ["--iptables=false", "--ip6tables=false", "--bridge", self.bridge]
+        # Nothing answers at the bridge's address: names fail at once.
+        return words if self.open else [*words, "--dns", self.address]
+
+    def make(self) -> None:
+        """Make the bridge, and what leads out of it."""
+        subprocess.run(["ip", "link", "add", self.bridge, "type", "bridge"], check=True)
+        subprocess.run(
+            ["ip", "address", "add", f"{self.address}/24", "dev", self.bridge], check=True
+        )
+        subprocess.run(["ip", "link", "set", self.bridge, "up"], check=True)
+        if self.open:
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
+            for rule in self._rules("--insert"):
+                subprocess.run(rule, check=True)
+
+    def remove(self) -> None:
+        """Take all of it away, as far as it is there."""
+        if self.open:
+            for rule in self._rules("--delete"):
+                subprocess.run(rule, check=False, capture_output=True)
+        subprocess.run(["ip", "link", "delete", self.bridge], check=False, capture_output=True)
+
+    def _rules(self, how: str) -> list[list[str]]:
+        outward = ["--source", f"{self.address}/24", "!", "--out-interface", self.bridge]
+        return [
+            ["iptables", "--wait", "--table", "nat", how, "POSTROUTING", *outward,
+             "--jump", "MASQUERADE"],
+            ["iptables", "--wait", how, "FORWARD", "--in-interface", self.bridge,
+             "--jump", "ACCEPT"],
+            ["iptables", "--wait", how, "FORWARD", "--out-interface", self.bridge,
+             "--jump", "ACCEPT"],
+        ]  # fmt: skip
+
+
+@contextmanager
+def engine_beside(*images: str, net: Net) -> Iterator["Engine"]:
+    """A daemon beside the machine's own, with copies of images of that; gone afterwards."""
+    program = dockerd()
+    if program is None:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("needs a dockerd that a test can start")
+    with tempfile.TemporaryDirectory(
+        prefix="lab-engine-", dir="/var/tmp", ignore_cleanup_errors=True
+    ) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        made = Engine(program, folder, net)
+        try:
+            made.make()
+            if images:
+                made.take(*images)
+            yield made
+        finally:
+            made.remove()
+
+
+class Engine:
+    """One daemon with a disk and a bridge of its own."""
+
+    def __init__(self, program: Path, folder: Path, net: Net) -> None:
+        self.program, self.folder, self.net = program, folder, net
         self.data = folder / "data"
         self.socket = folder / "docker.sock"
         self.pidfile = folder / "pid"
@@ -46,9 +115,7 @@ class Engine:
         subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", disk], check=True)
         self.data.mkdir()
         subprocess.run(["mount", "-o", "loop", disk, self.data], check=True)
-        subprocess.run(["ip", "link", "add", _BRIDGE, "type", "bridge"], check=True)
-        subprocess.run(["ip", "address", "add", f"{_ADDRESS}/24", "dev", _BRIDGE], check=True)
-        subprocess.run(["ip", "link", "set", _BRIDGE, "up"], check=True)
+        self.net.make()
         settings = {"features": {"containerd-snapshotter": True, "cdi": True}}
         (self.folder / "daemon.json").write_text(json.dumps(settings))
         self.start()
@@ -57,13 +124,12 @@ class Engine:
         """Start the daemon and wait until it answers."""
         self.pidfile.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
-            # Nothing answers at the bridge's address: names fail at once.
             self.daemon = subprocess.Popen(
                 [
                     self.program, "--config-file", self.folder / "daemon.json",
                     "--data-root", self.data, "--exec-root", self.folder / "exec",
                     "--pidfile", self.pidfile, "--host", f"unix://{self.socket}",
-                    "--iptables=false", "--ip6tables=false", "--bridge", _BRIDGE, "--dns", _ADDRESS,
+                    *self.net.options,
                 ],
                 stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, "PATH": f"{self.program.parent}:{os.environ['PATH']}"},
@@ -138,4 +204,4 @@ class Engine:
         for point in reversed([line.split()[1] for line in mounts]):
             if point.startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "--lazy", point], check=False)
-        subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)
+        self.net.remove()
