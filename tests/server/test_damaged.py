@@ -99,7 +99,7 @@ def test_course_is_not_changed_where_nobody_knows_whether_a_lab_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB_STATE", str(tmp_path))
-    assert _server(tmp_path) == (None, "", "")
+    assert _server(tmp_path) is None
     (tmp_path / "engine.txt").write_text("dock")
     error = refused_or(lambda: _server(tmp_path))
     assert error is not None
