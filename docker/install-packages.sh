@@ -5,6 +5,7 @@ lock=$1
 
 if [ -s /dev/sources ]; then # mirrors, as lines of NAME='value'
   set -a
+  # shellcheck source=/dev/null
   . /dev/sources
   set +a
 fi

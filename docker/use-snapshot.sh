@@ -7,6 +7,7 @@ folder=$1
 found=1
 for file in "$folder"/*.sources; do
   [ -e "$file" ] || continue
+  # shellcheck disable=SC2013 # an address is one word
   for snapshot in $(sed -n 's|^# *\(https\{0,1\}://snapshot[^ ]*\)$|\1|p' "$file"); do
     archive=$(basename "$(dirname "$snapshot")") # debian, or debian-security
     sed -i "s|^URIs: .*/$archive/\{0,1\}\$|URIs: $snapshot|" "$file"

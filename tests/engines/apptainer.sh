@@ -25,6 +25,7 @@ mkdir -p "$new/apt/lists/partial" "$new/apt/cache/archives/partial" "$new/debs"
 trap 'rm -rf "$new"' EXIT
 
 # The machine's own mirror of Debian, and Debian's own keys.
+# shellcheck disable=SC2016 # apt's own names
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
 [ -n "$mirror" ] || {
   echo "apt knows no mirror of Debian to take Apptainer from" >&2
