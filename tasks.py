@@ -513,21 +513,30 @@ def verify(
     help={
         "only": "take only these packages at their newest version: --only jupyterlab,matplotlib",
         "check": "change nothing; say for which platforms the locks can be installed",
+        "audit": "change nothing; look up known holes of the packages; ends with 3 at one",
         "json": _JSON,
         "output": _OUTPUT,
     }
 )
 @command
 def lock(
-    context: Context, only: str = "", check: bool = False, json: bool = False, output: str = ""
+    context: Context,
+    only: str = "",
+    check: bool = False,
+    audit: bool = False,
+    json: bool = False,
+    output: str = "",
 ) -> None:
     """Renew the hash locks in docker/locks/ from their .in files and print what changed."""
-    from lab.locks.report import renew_and_report
+    from lab.locks.report import audit_and_report, renew_and_report
     from lab.render.lock import lock_text
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    result = renew_and_report(names, check=check, say=say)
+    make = audit_and_report if audit else renew_and_report
+    result = make(names, check=check, say=say)
     _publish(result, lock_text(result), json=json, output=output)
+    if result.holes:
+        raise Exit(code=3)
 
 
 @task(

@@ -1,9 +1,10 @@
-"""Renews the locks, or only checks them, and reports."""
+"""Renews the locks, only checks them, or looks up known holes, and reports."""
 
 import re
 from collections.abc import Callable
 
 from lab.errors import LabError
+from lab.locks.audit import AUDITED, audit
 from lab.locks.install import uv_program
 from lab.locks.renew import check_platforms, renew
 from lab.locks.sources import check_sources, read_sources
@@ -31,6 +32,25 @@ def renew_and_report(
             for r in results
         ],
     )
+
+
+def audit_and_report(
+    only: tuple[str, ...], *, check: bool, say: Callable[[str], None]
+) -> LockReport:
+    """Look up known holes of all locks; nothing is changed.
+
+    Raises:
+        LabError: other work was asked for too, or the database does not answer.
+    """
+    if only or check:
+        raise LabError(
+            "--audit goes with neither --only nor --check.",
+            why="it looks up every package of the locks, and renews none",
+            next_step="leave one out: ./inv lock --audit",
+        )
+    uv, sources = uv_program(), read_sources()
+    holes = audit(LOCKS, uv, sources, say=say)
+    return LockReport(changes=[], platforms=[], audited=list(AUDITED), holes=holes)
 
 
 def _check_names(only: tuple[str, ...]) -> None:
