@@ -10,10 +10,11 @@ from lab.image.build import BuildRequest
 from lab.image.report import build_and_report
 from lab.launch import Say, Wish, prepare
 from lab.locks.lockfile import read_epoch, read_pins
-from lab.paths import ROOT, results
+from lab.paths import LOCKS, ROOT, results
 from lab.process import run
 from lab.receipt.identity import COMMITTED
 from lab.receipt.make import for_class, observed, read_earlier, renew
+from lab.receipt.published import complete
 from lab.receipt.sbom import make_sbom
 from lab.receipt.worker import Look
 from lab.records.build import BuildReport
@@ -41,7 +42,9 @@ def build_with_receipts(
     """
     report = build_and_report(request, check=check, say=say, archive=archive, with_sif=with_sif)
     look = _look(report.image, say)
-    committed, path = renew(ROOT, look, request.device), ROOT / COMMITTED
+    path = ROOT / COMMITTED
+    seen = renew(ROOT, look, request.device)
+    committed = complete(seen, LOCKS, look.platform, request.sources, say)
     if committed != read_earlier(path):
         say(f"{COMMITTED} has changed: commit it")
         save(to_json(committed), path)

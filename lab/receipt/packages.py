@@ -10,7 +10,7 @@ import csv
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.message import Message
@@ -64,7 +64,12 @@ def _package(site: Path, folder: Path) -> Package:
 
 def read_record(folder: Path) -> Iterator[Listed]:
     """The files of a package with a hash, without those that each installation writes anew."""
-    for entry in _every_line(folder):
+    yield from without_installers(_every_line(folder))
+
+
+def without_installers(entries: Iterable[Listed]) -> Iterator[Listed]:
+    """Those with a hash, without what each installation writes anew."""
+    for entry in entries:
         name = entry.path.rpartition("/")[2]
         if entry.sha256 and name not in _OF_INSTALLER and entry.path not in _REPLACED:
             yield entry
@@ -72,10 +77,18 @@ def read_record(folder: Path) -> Iterator[Listed]:
 
 def _every_line(folder: Path) -> list[Listed]:
     try:
-        text = (folder / "RECORD").read_text(encoding="utf-8")
-        rows = [row for row in csv.reader(text.splitlines()) if len(row) == 3]
+        return parse_record((folder / "RECORD").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, csv.Error):
         return []
+
+
+def parse_record(text: str) -> list[Listed]:
+    """Every line of a RECORD.
+
+    Raises:
+        csv.Error: it is none.
+    """
+    rows = [row for row in csv.reader(text.splitlines()) if len(row) == 3]
     return [Listed(path=path, sha256=_hexadecimal(value)) for path, value, _ in rows]
 
 
@@ -127,6 +140,11 @@ def read_metadata(folder: Path) -> tuple[str, str, str | None]:
     except OSError:
         name, _, version = folder.name.removesuffix(".dist-info").partition("-")
         return plain_name(name), version, None
+    return parse_metadata(text)
+
+
+def parse_metadata(text: str) -> tuple[str, str, str | None]:
+    """The same, from the text of a METADATA."""
     told = HeaderParser().parsestr(text)
     return plain_name(str(told["Name"])), str(told["Version"]), _licence(told)
 

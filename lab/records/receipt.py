@@ -36,7 +36,8 @@ class Fingerprint(Struct, frozen=True, kw_only=True):
 
 
 class Package(Struct, frozen=True, kw_only=True):
-    """One package. What is known of it from a lock alone lacks licence and files."""
+    """One package, as it was installed, or as the index has it. What is known from a lock alone
+    lacks licence and files."""
 
     name: str
     version: str
