@@ -1,14 +1,16 @@
 """Compares fingerprints: bit for bit where results are bound to agree, by distance elsewhere."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from lab.receipt.finding import differs, few, same
 from lab.records.receipt import Computed, Finding, Fingerprint
 
 _BROKEN = (
     "a processor or memory that computes wrongly, or another torch: see `packages` and `files`"
     " above, then ./inv doctor"
 )
+_UNSTEADY = "see the GPU's errors: ./inv gpu; if it has none, another GPU tells whether it is torch"
 _BIT_FOR_BIT = "bit for bit"
 _IN_MODE = "bit for bit in the deterministic mode"
 
@@ -18,7 +20,8 @@ def compare_fingerprints(
 ) -> Iterator[Finding]:
     """One finding for each computation of each device.
 
-    Results on a GPU are held beside the CPU's: both were given the same numbers. Distances are
+    Results on a GPU are held beside the CPU's: both were given the same numbers. Its deterministic
+    mode is held against itself, since another GPU may add up in another order. Distances are
     between the few values of a result that a receipt keeps.
     """
     reference = _of(wanted, "cpu", "ordinary")
@@ -37,6 +40,9 @@ def compare_fingerprints(
                 continue
             found = _compare(name, _names(reference)[result.name], result)
             yield _with_mode(found, result, modes) if repeated else found
+    for device in sorted({f.device for f in seen} - {"cpu"}):
+        runs = [f for f in seen if (f.device, f.mode) == (device, "deterministic")]
+        yield from _repeated(device, runs, _names(reference) if reference else {})
     computed = _of(seen, "cpu", "ordinary")
     for name in _names(reference) if reference else ():
         if computed is None or name not in _names(computed):
@@ -44,6 +50,32 @@ def compare_fingerprints(
                 name=f"cpu: {name}", status="differs", seen="it was not computed",
                 next="take it with the same version of the lab: ./inv verify --output NAME.json",
             )  # fmt: skip
+
+
+def _repeated(
+    device: str, runs: Sequence[Fingerprint], reference: Mapping[str, Computed]
+) -> Iterator[Finding]:
+    """What the deterministic mode promises of a GPU: the same bits in each run on that very GPU."""
+    if len(runs) < 2:
+        return
+    first, second = (_names(run) for run in runs[:2])
+    names = sorted(first.keys() | second.keys())
+    unlike = [
+        name for name in names
+        if name not in first or name not in second or first[name].sha256 != second[name].sha256
+    ]  # fmt: skip
+    name = f"{device}: deterministic mode"
+    far = [n for n, one in first.items() if n in reference and not _near(reference[n], one)]
+    if unlike:
+        yield differs(name, f"a second run gave other bits: {few(unlike)}", _UNSTEADY)
+    elif far:
+        yield differs(name, f"too far from the receipt's: {few(far)}", _BROKEN)
+    else:
+        yield same(name, f"{len(names)} results, bit for bit in two runs")
+
+
+def _near(wanted: Computed, seen: Computed) -> bool:
+    return _compare("", wanted, seen).status == "same"
 
 
 def _of(fingerprints: Sequence[Fingerprint], device: str, mode: str) -> Fingerprint | None:

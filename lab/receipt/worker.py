@@ -48,7 +48,7 @@ def look(device: str) -> Look:
     wanted = [("cpu", "ordinary"), ("cpu", "deterministic")]
     target = os.environ.get("LAB_IMAGE_DEVICE", "")
     if device == "cuda" and target != "cpu":
-        wanted.append(("cuda", "ordinary"))
+        wanted += [("cuda", "ordinary"), *[("cuda", "deterministic")] * 2]
     with ThreadPoolExecutor() as threads:
         computing = [threads.submit(fingerprint, *words) for words in wanted]
         packages, strangers = read_packages(Path(sysconfig.get_path("purelib")))

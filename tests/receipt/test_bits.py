@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lab.receipt.bits import compare_fingerprints, distance
 from lab.records.receipt import Finding, Fingerprint
@@ -49,6 +50,25 @@ def test_gpu_is_held_beside_the_cpu() -> None:
     found = {f.name: f for f in compare_fingerprints(wanted, seen)}
     assert found["cuda: whole"].status == "differs"
     assert (found["cuda: sums"].status, found["cpu: sums"].status) == ("same", "same")
+
+
+def on_gpu(*runs: Fingerprint) -> Finding:
+    wanted = [fingerprint(), fingerprint("deterministic")]
+    found = {f.name: f for f in compare_fingerprints(wanted, [*wanted, *runs])}
+    return found["cuda: deterministic mode"]
+
+
+def test_deterministic_mode_of_a_gpu_is_held_against_itself() -> None:
+    near, far = (
+        fingerprint("deterministic", "cuda", sums=OTHER_BITS, values=(1.0, value))
+        for value in (2.0 + 1e-6, 3.0)
+    )
+    assert on_gpu(near, near).seen == "2 results, bit for bit in two runs"
+    unsteady = on_gpu(near, fingerprint("deterministic", "cuda"))
+    assert (unsteady.status, unsteady.seen) == ("differs", "a second run gave other bits: sums")
+    assert on_gpu(far, far).seen == "too far from the receipt's: sums"
+    half = replace(near, results=near.results[:1])
+    assert on_gpu(near, half).seen == "a second run gave other bits: sums"
 
 
 @settings(deadline=None)
