@@ -13,6 +13,7 @@ from lab.locks.lockfile import read_epoch, read_pins
 from lab.paths import LOCKS, ROOT, results
 from lab.process import run
 from lab.receipt.identity import COMMITTED
+from lab.receipt.licences import PAGE, licences_text
 from lab.receipt.make import for_class, observed, read_earlier, renew
 from lab.receipt.published import complete
 from lab.receipt.sbom import make_sbom
@@ -48,6 +49,7 @@ def build_with_receipts(
     if committed != read_earlier(path):
         say(f"{COMMITTED} has changed: commit it")
         save(to_json(committed), path)
+        save(licences_text(committed), ROOT / PAGE)
     folder = results()
     folder.mkdir(parents=True, exist_ok=True)
     receipt, bill = folder / "receipt.json", folder / f"sbom-{request.device}.cdx.json"

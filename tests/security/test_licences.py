@@ -2,6 +2,7 @@
 
 import pytest
 
+from lab.receipt.licences import PAGE, licences_text
 from lab.receipt.make import COMMITTED, read_receipt
 from lab.records.receipt import Package
 from tests.conftest import ROOT
@@ -83,6 +84,14 @@ def test_what_is_not_free_is_in_the_cuda_lock_alone() -> None:
         if is_nvidias(p)
     }
     assert holding == {"cuda"}
+
+
+def test_page_lists_every_package_with_its_licence() -> None:
+    receipt = read_receipt(ROOT / COMMITTED)
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert page == licences_text(receipt), "./inv build --receipt writes it"
+    assert "| MPL-2.0 | certifi, fqdn |" in page
+    assert "nvidia-cublas (cuda)" in page
 
 
 @pytest.mark.parametrize(
