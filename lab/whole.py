@@ -25,7 +25,7 @@ def write_whole(
         finish: called with the file beside before it is renamed; what it raises keeps the old one.
 
     Raises:
-        OSError: it could not be written; the old one is as it was.
+        OSError: it could not be written, and is named; the old one is as it was.
     """
     with writing_whole(path, mode=mode, finish=finish) as file:
         file.write(data)
@@ -51,9 +51,11 @@ def writing_whole(
             os.fsync(file.fileno())
         finish(beside)
         beside.replace(path)
-    except BaseException:  # Ctrl-C too leaves nothing behind
+    except BaseException as error:  # Ctrl-C too leaves nothing behind
         with contextlib.suppress(OSError):
             beside.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(beside)):
+            error.filename = str(path)
         raise
 
 

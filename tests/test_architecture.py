@@ -112,8 +112,7 @@ def loaded_by() -> Iterator[Loaded]:
         yield ask
 
 
-# Its class is made from one of Jupyter's, which loads it by name when its server starts; a module
-# that imports it would fail here.
+# Its class is made from one of Jupyter's, which loads it by name when its server starts.
 OF_JUPYTER = "lab.server.contents"
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import LabError, naming
 from lab.locks.lockfile import without
 from lab.locks.sources import (
     FROM_SOURCE,
@@ -155,8 +155,9 @@ def _make(
                 " PIP_FIND_LINKS"
             ),
         )
-    _give_lab(folder)
-    (folder / "made-from.txt").write_bytes(_contents(locks))
+    with naming(folder):
+        _give_lab(folder)
+        (folder / "made-from.txt").write_bytes(_contents(locks))
 
 
 def _install(

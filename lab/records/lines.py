@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from lab.errors import naming
 from lab.records.unreadable import UNREADABLE
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -16,7 +17,7 @@ def append_line(path: Path, record: msgspec.Struct) -> None:
     A writer that is killed leaves a whole line or none; a full disk may cut one short, so that each
     begins by ending the one before.
     """
-    with path.open("ab", buffering=0) as file:
+    with naming(path), path.open("ab", buffering=0) as file:
         file.write(b"\n" + msgspec.json.encode(record) + b"\n")
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from lab.engines import host
 from lab.engines.request import LaunchRequest
-from lab.errors import LabError
+from lab.errors import LabError, naming
 from lab.paths import ROOT, state
 from lab.process import start_background
 from lab.records.unreadable import UNREADABLE
@@ -147,7 +147,7 @@ def start(request: LaunchRequest, environment: Path, port: int) -> int:
     lock = os.open(folder() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with log_file().open("wb") as log:
+        with naming(log_file()), log_file().open("wb") as log:
             log_file().chmod(0o600)
             log.write(b"the lab's server, on port %d\n" % port)
             log.flush()  # a full disk is found out here, not by a server that cannot even say so

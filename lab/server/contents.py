@@ -110,13 +110,14 @@ class Contents(AsyncLargeFileManager):
 
 def _may_be_replaced(path: Path) -> bool:
     """Whether a new file in its place is the same to everybody: not where it has another name too,
-    or is another user's, or the folder takes no new file."""
+    or is another user's, or can be written in a folder that takes no new file."""
     try:
         found = path.stat()
     except OSError:
         return True
-    own = os.geteuid() in (0, found.st_uid)
-    return found.st_nlink == 1 and own and os.access(path.parent, os.W_OK)
+    if found.st_nlink > 1 or os.geteuid() not in (0, found.st_uid):
+        return False
+    return os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK)
 
 
 def not_saved(path: str, folder: Path, error: OSError) -> HTTPError:
@@ -132,4 +133,4 @@ def not_saved(path: str, folder: Path, error: OSError) -> HTTPError:
     why, then = _WHY[language][kind]
     said = why.format(folder=folder, error=error.strerror or str(error))
     code = {"full": 507, "gone": 500}.get(kind, 403 if isinstance(error, PermissionError) else 500)
-    return HTTPError(code, _SAVED[language].format(path=path, why=said, next=then))
+    return HTTPError(code, _SAVED[language].format(path=path.strip("/"), why=said, next=then))

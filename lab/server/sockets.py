@@ -7,14 +7,21 @@ import shutil
 import tempfile
 from pathlib import Path
 
+# In place of a temporary folder with a long name, as clusters and macOS have.
+_SHORT = "/tmp"
+# A socket's path may have 107 bytes, on macOS 103; so many are the folder's, the rest its name.
+_MOST_BYTES = 103 - len("/lab-01234567-01234567/kernel-01234567-0123-0123-0123-0123456789ab-ipc-1")
+
 
 def make(server: Path) -> Path:
-    """Make one that only this user may look in; short, as a socket's path may have 107 bytes only.
+    """Make one that only this user may look in.
 
     Args:
         server: the folder with the server's own files.
     """
-    return Path(tempfile.mkdtemp(prefix=_prefix(server)))
+    temporary = tempfile.gettempdir()
+    short = len(os.fsencode(temporary)) <= _MOST_BYTES
+    return Path(tempfile.mkdtemp(prefix=_prefix(server), dir=temporary if short else _SHORT))
 
 
 def clear(server: Path, named: str = "") -> None:
@@ -25,8 +32,9 @@ def clear(server: Path, named: str = "") -> None:
         named: one that these files name, for a server whose temporary folder was another; it is
             left where its name is not that of such a folder.
     """
-    prefix, here = _prefix(server), Path(tempfile.gettempdir())
-    for path in (*here.glob(f"{prefix}*"), Path(named)):
+    prefix, places = _prefix(server), {Path(tempfile.gettempdir()), Path(_SHORT)}
+    found = [path for place in places for path in place.glob(f"{prefix}*")]
+    for path in (*found, Path(named)):
         if path.name.startswith(prefix) and _is_own(path):
             shutil.rmtree(path, ignore_errors=True)
 

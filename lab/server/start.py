@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from lab.course import shelf, updating
 from lab.course.formats import lighten
-from lab.errors import LabError
+from lab.errors import LabError, naming, of_full_disk
 from lab.language import Language
 from lab.memory import cgroup_limits
 from lab.server import sockets
@@ -39,11 +39,27 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     try:
         language = updating.spoken_in(root, os.environ)
+        runtime = sockets.make(options.state)
+        try:
+            with naming(options.state):
+                return _serve_folder(root, language, runtime, options)
+        finally:
+            (options.state / "session.json").unlink(missing_ok=True)
+            shutil.rmtree(runtime, ignore_errors=True)
     except LabError as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:
+        full = of_full_disk(error)
+        if full is None:
+            raise
+        print(f"{full.what} {full.next_step}", file=sys.stderr)  # one line of `inv lab`'s error
+    return 2
+
+
+def _serve_folder(
+    root: Path, language: Language, runtime: Path, options: argparse.Namespace
+) -> int:
     token = secrets.token_urlsafe(32)
-    runtime = sockets.make(options.state)
     _prepare_environment(runtime, options.state)
     os.environ["LAB_LANGUAGE"] = language  # the kernels' too
     os.environ["LAB_SERVER"] = str(options.state)  # for ./inv course in a terminal of ours
@@ -57,16 +73,12 @@ def main(argv: list[str] | None = None) -> int:
     write_private(options.state / "session.json", json.dumps(secret))
     if options.attached:
         end_with_input()
-    try:
-        settings = jupyter_settings(
-            root=root, ip=options.ip, port=options.port, token=token, memory_bytes=memory_bytes(),
-            shell=os.environ.get("SHELL") or "bash", page=str(secret["page"]),
-            settings=settings_in(language, options.state / "settings"),
-        )  # fmt: skip
-        return _serve(settings)
-    finally:
-        (options.state / "session.json").unlink(missing_ok=True)
-        shutil.rmtree(runtime, ignore_errors=True)
+    settings = jupyter_settings(
+        root=root, ip=options.ip, port=options.port, token=token, memory_bytes=memory_bytes(),
+        shell=os.environ.get("SHELL") or "bash", page=str(secret["page"]),
+        settings=settings_in(language, options.state / "settings"),
+    )  # fmt: skip
+    return _serve(settings)
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -162,9 +174,16 @@ def _prepare_environment(runtime: Path, state: Path) -> None:
 
 
 def _teach_kernels(folder: Path) -> None:
-    """Have every kernel know %check, and draw graphs; a student's own startup files stay."""
-    startup = folder / "profile_default" / "startup"
-    startup.mkdir(parents=True, exist_ok=True)
+    """Have every kernel know %check, and draw graphs; a student's own startup files stay.
+
+    The folders are those that IPython makes for a kernel, which would not start on a disk that has
+    become full.
+    """
+    profile = folder / "profile_default"
+    startup = profile / "startup"
+    for name in ("startup", "log", "pid", "security", "static"):
+        (profile / name).mkdir(parents=True, exist_ok=True)
+    (startup / "README").touch()
     (startup / "00-lab.py").write_text('get_ipython().run_line_magic("load_ext", "lab.notebook")\n')
 
 

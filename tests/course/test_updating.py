@@ -14,7 +14,8 @@ import nbformat
 import pytest
 
 from lab.course import updating
-from lab.errors import LabError
+from lab.errors import LabError, of_full_disk
+from lab.records.course import NotebookChange
 from tests.conftest import ROOT
 from tests.course.shelves import (
     Course,
@@ -28,7 +29,7 @@ from tests.course.shelves import (
     undo,
     update,
 )
-from tests.disks import fill, mounted
+from tests.disks import fill, leave, loop_mounted, mounted
 
 
 def test_notebooks_are_placed_under_their_headings_names(tmp_path: Path, course: Course) -> None:
@@ -535,6 +536,44 @@ def test_full_disk_leaves_every_notebook_the_old_one(course: Course, tmp_path: P
         filler.unlink()
         assert set(states(update(folder)).values()) == {"updated"}
         assert "mine" in sources_of(folder / "1-one.ipynb")
+
+
+def _full_or(act: Callable[[Path], list[NotebookChange]], folder: Path) -> list[NotebookChange]:
+    """What was changed; nothing where the disk was full before anything could be."""
+    try:
+        return act(folder)
+    except OSError as error:
+        full = of_full_disk(error)
+        assert full is not None
+        assert str(folder) in full.what
+        return []
+
+
+@pytest.mark.root
+def test_disk_that_is_full_at_any_step_of_an_update_costs_nothing(
+    course: Course, tmp_path: Path
+) -> None:
+    """Each time there is a little more room; then the update is taken back in the same way."""
+    with loop_mounted(tmp_path / "disk", 2048) as folder:
+        place(folder)
+        edit(folder / "1-one.ipynb", "first", "mine")
+        for name in ("1-one", "2-two"):
+            course.change(name, "x = 1", "x = 2")
+        for act in (update, undo):
+            failed = 0
+            for kib in range(200):
+                filler = leave(folder, kib)
+                changes = _full_or(act, folder)
+                filler.unlink()
+                for name in ("1-one", "2-two"):
+                    nbformat.validate(nbformat.read(folder / f"{name}.ipynb", as_version=4))
+                assert "mine" in sources_of(folder / "1-one.ipynb")
+                assert not list(folder.rglob(".*.new"))
+                if changes and all(change.state != "failed" for change in changes):
+                    break
+                failed += 1
+            assert failed > 3
+        assert "x = 2" in sources_of(folder / "1-one.ipynb")
 
 
 def test_folder_that_cannot_be_written_is_said(student: Path, course: Course) -> None:

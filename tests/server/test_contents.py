@@ -12,6 +12,7 @@ from tornado.web import HTTPError
 
 from lab.server.contents import Contents
 from tests.disks import leave, loop_mounted
+from tests.fakes import NOBODY, AsNobody
 
 OLD = "antes\n" * 100
 
@@ -131,6 +132,25 @@ def test_folder_that_is_gone_is_told(work: Path, tmp_path: Path) -> None:
     with pytest.raises(HTTPError, match=r"is gone|ya no existe"):
         asyncio.run(contents.save(notebook("2"), "a.ipynb"))
     assert not work.exists()
+
+
+@pytest.mark.root
+def test_folder_and_file_that_are_closed_are_told(
+    entered_by_all: Path, as_nobody: AsNobody
+) -> None:
+    contents = contents_of(entered_by_all)
+    for path in (entered_by_all / "a.py", entered_by_all):
+        (entered_by_all / "a.py").write_text(OLD)
+        os.chown(path, NOBODY, NOBODY)
+    (entered_by_all / "a.py").chmod(0o444)
+    entered_by_all.chmod(0o555)
+    with as_nobody(), pytest.raises(HTTPError, match=r"Permission denied") as refused:
+        asyncio.run(contents.save(text("después"), "a.py"))
+    assert refused.value.status_code == 403
+    with as_nobody(), pytest.raises(HTTPError, match=r"Permission denied"):
+        asyncio.run(contents.save(text("después"), "b.py"))
+    assert (entered_by_all / "a.py").read_text() == OLD
+    assert [path.name for path in entered_by_all.iterdir()] == ["a.py"]
 
 
 def test_trust_that_cannot_be_noted_costs_the_save_nothing(work: Path, tmp_path: Path) -> None:

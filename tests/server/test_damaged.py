@@ -189,3 +189,14 @@ def test_sockets_of_a_server_that_was_killed_before_it_wrote_its_file_are_remove
     (background.folder() / "session.json").write_text(json.dumps(secret))
     background.clear_remains()
     assert not elsewhere.exists()
+
+
+def test_sockets_are_where_their_path_is_short_enough(
+    temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"kernel-{'0' * 36}-ipc-1"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("x" * 90)))
+    made = sockets.make(background.folder())
+    assert len(bytes(made / name)) <= 103
+    background.clear_remains()
+    assert not made.exists()
