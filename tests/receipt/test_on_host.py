@@ -1,16 +1,18 @@
 """`inv verify` on the host, with each fault put in place for real."""
 
+import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab.locks.install import ensure_environment
-from lab.paths import ROOT
 from tests.conftest import CommandLine, Result, copy_checkout
 from tests.receipt.samples import seen
 from tests.receipt.test_groups import put
+from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.host
 HERE = ("verify", "--engine", "host", "--device", "cpu")
@@ -56,40 +58,74 @@ def test_machine_as_it_should_be(command: CommandLine, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def replaced(site: Path) -> Iterator[str]:
+def edited_file(site: Path) -> Iterator[str]:
     """A file of a package, replaced; never edited in place: installers link files to their
     cache."""
-    path = site / "six.py"
-    aside = path.with_name("six.py.aside")
+    path = site / "typing_extensions.py"
+    aside = path.with_name(f"{path.name}.aside")
     path.rename(aside)
     path.write_text(aside.read_text() + "# by hand\n")
     yield path.name
     aside.rename(path)
 
 
+@pytest.fixture
+def another_package(site: Path, tmp_path: Path) -> Iterator[str]:
+    """An earlier version of a package, put in its place by hand: whole, with a list of its own."""
+    (info,) = site.glob("six-*.dist-info")
+    kept = site.parent / "aside"
+    kept.mkdir()
+    for path in (info, site / "six.py"):
+        path.rename(kept / path.name)
+    wheel = make_wheel(tmp_path, "six", "1.0")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    yield f"six 1.0 in place of {info.name.removesuffix('.dist-info').removeprefix('six-')}"
+    for name in ("six", "six-1.0.dist-info"):
+        shutil.rmtree(site / name)
+    for path in kept.iterdir():
+        path.rename(site / path.name)
+    kept.rmdir()
+
+
+@pytest.fixture
+def another_python(site: Path) -> Iterator[str]:
+    """An interpreter that says that it is of another version; no other is at hand everywhere."""
+    program = site.parents[2] / "bin" / "python"
+    aside = program.with_name("python.aside")
+    program.rename(aside)
+    program.write_text(
+        f"""#!/bin/sh
+exec '{aside}' -c "
+import runpy, sys
+sys.version = '3.12.9 ' + sys.version.partition(' ')[2]
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)" "$@"
+"""
+    )
+    program.chmod(0o755)
+    yield "3.12.9; the receipt has 3.11"
+    aside.replace(program)
+
+
 def test_each_fault_is_named(
-    command: CommandLine, clone: Path, replaced: str, tmp_path: Path
+    command: CommandLine, clone: Path, edited_file: str, another_package: str, another_python: str
 ) -> None:
     edited = clone / "lab" / "units.py"
     before = edited.read_text()
     edited.write_text(before + "# a change\n")
-    other = tmp_path / "other.json"
-    text = (ROOT / "docker" / "receipt.json").read_text()
-    other.write_text(text.replace('"python": "3.11"', '"python": "3.12"'))
     try:
-        done = command(
-            *HERE, "--receipt", str(other), "--json",
-            OMP_NUM_THREADS="1", ATEN_CPU_CAPABILITY="default",
-        )  # fmt: skip
+        done = command(*HERE, "--json", OMP_NUM_THREADS="1", ATEN_CPU_CAPABILITY="default")
     finally:
         edited.write_text(before)
     assert done.code == 3, done.err
     found = statuses(done)
-    assert found.keys() == {"lab", "python", "files", "threads", "settings"}
-    assert f"{replaced} of six" in found["files"]
-    assert "six.py.aside (of no package)" in found["files"]
-    assert "lab/units.py (edited)" in found["lab"]
-    assert "the receipt has 3.12" in found["python"]
+    assert found.keys() == {"lab", "python", "packages", "files", "threads", "settings"}
+    assert found["lab"] == "lab/units.py (edited)"
+    assert found["python"] == another_python
+    assert found["packages"] == another_package
+    assert f"{edited_file} of typing-extensions (edited or missing)" in found["files"]
+    assert f"{edited_file}.aside (of no package)" in found["files"]
     assert "OMP_NUM_THREADS is '1'" in found["threads"]
     assert "ATEN_CPU_CAPABILITY is 'default'" in found["settings"]
 
