@@ -97,6 +97,17 @@ class Kernel:
             elif kind == "status" and content["execution_state"] == "idle":
                 return outcome
 
+    def begin(self, code: str) -> None:
+        """Have a cell run, and do not wait for it."""
+        self._send(code)
+
+    def wait_for_state(self, *states: str) -> None:
+        """Wait until the kernel is said to be in one of these states."""
+        while True:
+            answer = json.loads(self.socket.recv())
+            if answer["content"].get("execution_state") in states:
+                return
+
     def _send(self, code: str) -> str:
         identity = uuid.uuid4().hex
         header = {

@@ -1,6 +1,8 @@
 """The container engine fails: killed, full, closed to the user, without network."""
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from tests.conftest import CommandLine
 from tests.daemon import Engine, Net, engine_beside
 from tests.faults.conftest import AS_NOBODY, NOBODY, NOTHING_AT_HAND
+from tests.faults.killing import Killer, count, generator, saving, wait_until_nothing_lives
 from tests.faults.observe import (
     check_message,
     containers,
@@ -18,7 +21,7 @@ from tests.faults.observe import (
     is_gone,
     servers,
 )
-from tests.jupyter import Server
+from tests.jupyter import Kernel, Server
 
 pytestmark = [pytest.mark.container, pytest.mark.root]
 
@@ -179,6 +182,75 @@ def test_container_removed_by_the_daemons_restart_is_not_a_lab(
     assert command("status", "--json").json()["state"] == "ended"
     assert command("stop").code == 0
     assert containers(work, **engine.env) == []
+
+
+def test_daemon_killed_at_random_points(
+    command: CommandLine, engine: Engine, work: Path, state: Path
+) -> None:
+    """While a page saves, while a lab starts and while it stops: it is found again, or told."""
+    killer = Killer(command, generator("daemon"))
+    words = ("lab", *DOCKER, "--work", str(work), "--json")
+    killer.whole(*words)
+    for number in range(count("daemon")):
+        server = Server(str(killer.whole(*words).json()["url"]))
+        with saving(server, work):
+            time.sleep(killer.rng.uniform(0, 0.3))
+            task = [("status",), words, ("stop",)][number % 3]
+            with command.begin(*task) as begun:
+                time.sleep(killer.rng.uniform(0, 2))
+                engine.kill()
+                assert begun.stdout is not None
+                assert "Traceback" not in begun.stdout.read()
+            assert begun.returncode in (0, 2)
+            for shim in engine.shims():  # what a crash of the machine ends as well
+                for process in (*shim.children(recursive=True), shim):
+                    process.kill()
+            engine.start()
+    killer.whole(*words)
+    assert len(containers(work, **engine.env)) == 1
+    killer.whole("stop")
+    assert containers(work, **engine.env) == []
+    assert engine.shims() == []
+    wait_until_nothing_lives(state)
+    assert (work / "nota.txt").read_text() == "hola"
+
+
+def test_engine_replaced_with_its_containers_kept(
+    command: CommandLine, engine: Engine, work: Path
+) -> None:
+    """As a package's upgrade does where the engine has live-restore: the lab goes on throughout."""
+    settings = engine.folder / "daemon.json"
+    before = settings.read_text()
+    settings.write_text(json.dumps({**json.loads(before), "live-restore": True}))
+    engine.kill()
+    engine.start()
+    try:
+        words = ("lab", *DOCKER, "--work", str(work), "--json")
+        session = command(*words).json()
+        server = Server(str(session["url"]))
+        server.save("a.txt", "antes")
+        kernel = server.start_kernel()
+        kernel.run("x = 41")
+        kernel.socket.close()
+        assert engine.daemon is not None
+        engine.daemon.terminate()
+        engine.daemon.wait()
+        assert engine.shims()
+        check_message(command("status"))
+        engine.start()
+        assert command("status", "--json").json()["url"] == session["url"]
+        assert command(*words).json()["url"] == session["url"]
+        server.save("a.txt", "después")
+        with Kernel(server, kernel.id) as again:
+            assert again.run("print(x + 1)").text == "42\n"
+        assert (work / "a.txt").read_text() == "después"
+        assert command("stop").code == 0
+        assert containers(work, **engine.env) == []
+        assert engine.shims() == []
+    finally:
+        settings.write_text(before)
+        engine.kill()
+        engine.start()
 
 
 def test_socket_without_permission(nobody: CommandLine, engine: Engine, open_folder: Path) -> None:

@@ -84,23 +84,6 @@ def test_disk_full_while_the_packages_are_installed(
         assert again.code == 0, again.err
 
 
-@pytest.mark.root
-@pytest.mark.host
-def test_disk_full_when_the_lab_starts(with_runner: WithRunner, tmp_path: Path, work: Path) -> None:
-    """Everything is made, and then not even the lab's own small files can be written."""
-    with mounted(tmp_path / "state", "200m") as state:
-        command = with_runner(state, environment=True)
-        assert command("status").code == 0
-        filler = fill(state)
-        refused = command("lab", *HOST, "--work", str(work))
-        check_message(refused)
-        assert "No space left on device" in refused.err
-        filler.unlink()
-        started = command("lab", *HOST, "--work", str(work), "--json")
-        assert started.code == 0, started.err
-        assert command("stop").code == 0
-
-
 # --- work folders that cannot be used ------------------------------------------------------------
 
 
