@@ -49,6 +49,7 @@ NEEDS = {
     ),
     "apptainer": ("Apptainer", lambda: _answers("apptainer", "version")),
     "gpu": ("an NVIDIA GPU", lambda: _answers("nvidia-smi", "-L")),
+    "clock": ("gcc", lambda: shutil.which("gcc") is not None),
     "root": ("root", lambda: os.geteuid() == 0),
     "driver": ("gcc and Debian's libcjson-dev", has_compiler),
     "spelling": ("Debian's hunspell, hunspell-es and hunspell-en-gb", _spells),
