@@ -1,18 +1,25 @@
 """Runs the project's own tests and checks, in the locked environment with the tools for them."""
 
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.locks.install import ensure_environment
 from lab.paths import ROOT, state
-from lab.process import attach
+from lab.process import attach, stream
 
 _LOCKS = ("cpu", "dev")
 _SCRIPTS = ("inv", ".ci/run", "docker/*.sh", "tests/engines/*.sh")
 _NO_TESTS = 5  # pytest's exit code
+# The longer half of the tests: image builds and most of what runs in containers; last, with nothing
+# beside it, what measures, ends processes or owns the cluster.
+SECOND = "(container and not browser and not notebook) or host or cluster or alone"
 # pytest's: a test failed, interrupted, internal error, wrong words, no test
 _EXIT_CODES = {1: 3, 2: 130, 3: 2, 4: 2, 5: 2}
 
@@ -32,7 +39,10 @@ def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
     """
     python = ensure_environment(*_LOCKS, say=say) / "bin" / "python"
     argv = [str(python), "-m", "pytest", *(["-v"] if verbose else []), *_selection(only)]
-    code = attach(argv, cwd=ROOT, env=_variables())
+    if only or (os.cpu_count() or 1) == 1:
+        code = attach(argv, cwd=ROOT, env=_variables())
+    else:
+        code = run_halves(argv, say)
     if code == _NO_TESTS and only:
         raise LabError(
             f"No test matches {only!r}.",
@@ -40,6 +50,59 @@ def run_tests(only: str, *, verbose: bool, say: Callable[[str], None]) -> int:
             next_step="see tests/ for the folders, CONTRIBUTING.md for the markers",
         )
     return _EXIT_CODES.get(code, code)
+
+
+def run_halves(argv: Sequence[str], say: Callable[[str], None]) -> int:
+    """Run the tests in two processes side by side; tests/order.py says what begins only after the
+    first has ended. Its output comes first, then that of the second.
+
+    Args:
+        argv: pytest's command line, to which each half adds its marks.
+        say: takes lines of progress.
+
+    Returns:
+        The first exit code that is not 0.
+    """
+    later = _Later()
+    with tempfile.NamedTemporaryFile(prefix="lab-tests-") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        beside = {**_variables(), "LAB_TESTS_BESIDE": lock.name}
+        second = pool.submit(stream, [*argv, "-m", SECOND], later, cwd=ROOT, env=beside)
+        try:
+            first = attach(
+                [*argv, "-m", f"not ({SECOND})"], cwd=ROOT, env=_variables(), keep=lock.fileno()
+            )
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        say(f"the other tests, which began at the same time ({SECOND}):")
+        later.show()
+        codes = (first, second.result().code)
+    if first and not codes[1]:
+        say("of the tests that ran beside these, see above, some failed")
+    return next((code for code in codes if code), 0)
+
+
+class _Later:
+    """Keeps lines until they may be shown; from then on shows each as it comes."""
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._shown = False
+        self._lock = threading.Lock()
+
+    def __call__(self, line: str) -> None:
+        with self._lock:
+            if self._shown:
+                print(line, flush=True)
+            else:
+                self._kept.append(line)
+
+    def show(self) -> None:
+        """Show what was kept."""
+        with self._lock:
+            self._shown = True
+            for line in self._kept:
+                print(line, flush=True)
 
 
 def _selection(only: str) -> list[str]:

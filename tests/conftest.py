@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.fakes import as_nobody as as_nobody
 from tests.fakes import entered_by_all as entered_by_all
 from tests.fakes import programs as programs
 from tests.nvml.library import Driver, build, has_compiler
+from tests.order import rank, wait_until_alone
 from tests.seeded import seed
 from tests.sif import built as built
 
@@ -81,21 +82,24 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# What takes longer comes later: a slip in a line shows in seconds, not after the image is built.
-_SLOW = ("host", "container", "browser", "cluster")
+def _marks(item: pytest.Item) -> set[str]:
+    return {mark.name for mark in item.iter_markers()}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first; within one kind the order of the files stays."""
-    items.sort(
-        key=lambda item: max(
-            (_SLOW.index(m.name) + 1 for m in item.iter_markers() if m.name in _SLOW), default=0
-        )
-    )
+    """Fast tests first."""
+    items.sort(key=lambda item: rank(_marks(item)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before a test's time begins to count
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What measures or ends processes has the machine to itself."""
+    wait_until_alone(_marks(item))
+    return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    marks = {mark.name for mark in item.iter_markers()} & NEEDS.keys()
+    marks = _marks(item) & NEEDS.keys()
     if not marks:
         return
     missing = sorted(marks & _lacking().keys())

@@ -12,6 +12,8 @@ from lab.bench.run import Plan, Run
 from lab.process import Conversation
 from tests.bench.test_run import Silent
 
+pytestmark = pytest.mark.alone
+
 # Ends by itself, and with the tests.
 BURN = """
 import os, time

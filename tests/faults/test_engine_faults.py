@@ -23,7 +23,7 @@ from tests.faults.observe import (
 )
 from tests.jupyter import Kernel, Server
 
-pytestmark = [pytest.mark.container, pytest.mark.root]
+pytestmark = [pytest.mark.container, pytest.mark.root, pytest.mark.alone]
 
 BASE = "localhost/python:3.11-slim-bookworm"
 DOCKER = ("--engine", "docker")

@@ -25,6 +25,8 @@ from tests.faults.observe import (
 )
 from tests.jupyter import Server
 
+pytestmark = pytest.mark.alone
+
 WithRunner = Callable[..., CommandLine]
 HOST = ("--engine", "host")
 DOCKER = ("--engine", "docker")

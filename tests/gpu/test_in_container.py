@@ -17,7 +17,8 @@ from tests.nvml import scenarios
 from tests.nvml.cdi import edits_of, skip_beside_others, specification
 from tests.nvml.library import Driver
 
-pytestmark = [pytest.mark.driver, pytest.mark.container, pytest.mark.root]
+# Alone, since all that asks the engine meanwhile is given the GPU too.
+pytestmark = [pytest.mark.driver, pytest.mark.container, pytest.mark.root, pytest.mark.alone]
 
 ENGINE = ("--engine", "docker")
 

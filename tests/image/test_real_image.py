@@ -57,6 +57,7 @@ def test_digest_and_size_are_those_of_an_export(
     assert size < 400e6
 
 
+@pytest.mark.builds
 def test_two_builds_from_nothing_give_one_digest(state: Path) -> None:
     checked = CommandLine(state=state)("build", "--check", "--json", timeout=2400)
     assert checked.code == 0, checked.err

@@ -13,6 +13,7 @@ from tests.conftest import wait_for
 from tests.network.ranks import ORDER, Ranks
 
 pytest.importorskip("torch")
+pytestmark = pytest.mark.alone  # patience is measured
 
 Begin = Callable[..., Ranks]
 NODES = ("n1", "n2", "n3")

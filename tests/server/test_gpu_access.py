@@ -9,7 +9,8 @@ import pytest
 from tests.conftest import CommandLine
 from tests.nvml.cdi import skip_beside_others, specification
 
-pytestmark = [pytest.mark.container, pytest.mark.root]
+# Alone, since all that asks the engine meanwhile is given the GPU too.
+pytestmark = [pytest.mark.container, pytest.mark.root, pytest.mark.alone]
 
 STAND_IN = {
     "deviceNodes": [{"path": "/dev/nvidia-stand-in", "hostPath": "/dev/null", "permissions": "rw"}],
