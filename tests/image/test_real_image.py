@@ -58,6 +58,7 @@ def test_digest_and_size_are_those_of_an_export(
 
 
 @pytest.mark.builds
+@pytest.mark.timeout(2400)
 def test_two_builds_from_nothing_give_one_digest(state: Path) -> None:
     checked = CommandLine(state=state)("build", "--check", "--json", timeout=2400)
     assert checked.code == 0, checked.err
