@@ -27,6 +27,7 @@ from lab.language import Language
 from lab.memory import cgroup_limits
 from lab.server import sockets
 from lab.server.jupyter import jupyter_settings, settings_in
+from lab.server.meter import share_readings
 from lab.whole import write_whole
 
 
@@ -192,6 +193,7 @@ def _serve(settings: dict[str, dict[str, Any]]) -> int:
     from jupyterlab.labapp import LabApp
     from traitlets.config import Config
 
+    share_readings()
     LabApp.initialize_server(argv=[], config=Config(settings)).start()
     return 0
 

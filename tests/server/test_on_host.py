@@ -73,6 +73,11 @@ def test_page_answers_with_the_token_alone(server: Server) -> None:
     assert server.status_of("GET", "/api/contents", token="wrong") == 403
 
 
+def test_meter_answers_with_the_token_alone(server: Server) -> None:
+    assert server.request("GET", "/api/metrics/v1")["pss"] > 0
+    assert server.status_of("GET", "/api/metrics/v1", token="wrong") == 403
+
+
 def test_second_lab_and_status_tell_the_address(
     command: CommandLine, session: dict[str, object]
 ) -> None:
