@@ -24,6 +24,8 @@ from tests.faults.killing import (
 from tests.faults.observe import containers, family, is_gone, servers
 from tests.jupyter import Kernel, Server
 
+pytestmark = pytest.mark.alone
+
 HOST = ("--engine", "host")
 DOCKER = ("--engine", "docker")
 

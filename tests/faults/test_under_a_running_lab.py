@@ -228,6 +228,7 @@ def _check_kernel_without_memory(server: Server, work: Path) -> None:
 
 
 @pytest.mark.container
+@pytest.mark.alone
 def test_kernel_without_memory_in_a_container(inv: CommandLine, work: Path) -> None:
     started = inv("lab", *DOCKER, "--memory", "700m", "--work", str(work), "--json")
     assert started.code == 0, started.err
