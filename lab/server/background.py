@@ -1,14 +1,16 @@
-"""The lab on the host: a server in the background, found again by the lock that it holds.
+"""The lab on the host, or in Apptainer: a server in the background, found by the lock it holds.
 
 The lock is on an open file that the server inherits. It lasts exactly as long as the server
-lives, also
-where the command that started it is killed the moment after, or the server itself by kill -9.
+lives, also where the command that started it is killed the moment after, or the server itself by
+kill -9. Apptainer has no service that keeps a container; it hands that open file on, and its
+container ends with the server.
 """
 
 import fcntl
 import os
 import signal
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +18,17 @@ from typing import Annotated
 
 import msgspec
 
-from lab.engines import host
-from lab.engines.request import LaunchRequest
 from lab.errors import LabError, naming
-from lab.paths import ROOT, state
+from lab.paths import state
 from lab.process import start_background
 from lab.records.unreadable import UNREADABLE
 from lab.server import sockets
 from lab.server.address import Secret
+
+# How the command line of a server in Apptainer names the state folder.
+FOUND_BY = "--found-by"
+# Those that keep a server so.
+ENGINES = ("host", "apptainer")
 
 
 class _Secret(Secret, frozen=True, kw_only=True):
@@ -35,11 +40,18 @@ class _Secret(Secret, frozen=True, kw_only=True):
     work: str
     device: str
     runtime: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]+$")]
+    page: str
+    image: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """The server that runs on the host, as it describes itself."""
+    """The server that runs, as it describes itself.
+
+    Args:
+        pid: its process, by the number that this machine has for it.
+        image: the image file that it runs in; None on the host.
+    """
 
     pid: int
     port: int
@@ -49,6 +61,7 @@ class Background:
     started_utc: str
     runtime: str
     page: str
+    image: str | None
 
 
 def folder() -> Path:
@@ -80,9 +93,11 @@ def find(timeout_s: float = 0) -> Background | None:
     while is_held():
         written = (folder() / "session.json").exists()
         secret = _read()
-        if secret is not None:
-            return _describe(secret)
-        if written or time.monotonic() > end:
+        if secret is not None and secret.image is None:
+            return _describe(secret, secret.pid)
+        if secret is not None and (numbers := lost()):
+            return _describe(secret, numbers[0])  # the one that it has inside means nothing here
+        if (written and secret is None) or time.monotonic() > end:
             return None  # it is written all at once: one that cannot be read now never can be
         time.sleep(0.05)
     return None
@@ -96,11 +111,11 @@ def _read() -> _Secret | None:
         return None
 
 
-def _describe(secret: _Secret) -> Background:
+def _describe(secret: _Secret, pid: int) -> Background:
     started = datetime.fromtimestamp(secret.started, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Background(
-        pid=secret.pid, port=secret.port, token=secret.token, work=secret.work,
-        device=secret.device, started_utc=started, runtime=secret.runtime, page=secret.page,
+        pid=pid, port=secret.port, token=secret.token, work=secret.work, device=secret.device,
+        started_utc=started, runtime=secret.runtime, page=secret.page, image=secret.image,
     )  # fmt: skip
 
 
@@ -116,34 +131,35 @@ def lost() -> list[int]:
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            # A job of Slurm looks after its own, which is told another folder.
-            if "lab.server.start" not in words[:4] or "--state" in words:
-                continue
-            env = process.environ()
-            if env.get("LAB_STATE") == str(state()) and env.get("LAB_RUNNER") != "image":
+            if "lab.server.start" in words[:4] and _is_ours(words, process.environ):
                 found.append(process.pid)
         except psutil.Error:  # it has ended, or is another user's
             continue
     return found
 
 
-def arguments(request: LaunchRequest, environment: Path, port: int) -> list[str]:
-    """The server's command line; the token is not in it."""
-    argv = host.run_arguments(request, environment)
-    return [*argv, "--port", str(port), "--root", str(request.work), "--device", request.device]
+def _is_ours(words: list[str], variables: Callable[[], dict[str, str]]) -> bool:
+    """Whether a server is of this state folder, by its command line or else its variables."""
+    if FOUND_BY in words:  # in Apptainer, where its variables are the image's
+        return words[words.index(FOUND_BY) + 1 :][:1] == [str(state())]
+    if "--state" in words:  # a job of Slurm looks after its own, which is told another folder
+        return False
+    env = variables()
+    return env.get("LAB_STATE") == str(state()) and env.get("LAB_RUNNER") != "image"
 
 
-def start(request: LaunchRequest, environment: Path, port: int) -> int:
-    """Start the server and return its process number; `find` tells when it has described itself."""
+def start(argv: Sequence[str], variables: Mapping[str, str], work: Path, port: int) -> int:
+    """Start the server and return its process number; `find` tells when it has described itself.
+
+    Args:
+        argv: its command line.
+        variables: beside our own.
+        work: the student's folder.
+        port: that it is told to listen on.
+    """
     folder().mkdir(mode=0o700, parents=True, exist_ok=True)
     folder().chmod(0o700)
     clear_remains()
-    argv = arguments(request, environment, port)
-    env = {
-        **os.environ,
-        **host.variables(request, environment, ROOT, os.environ.get("PATH", "")),
-        "LAB_STATE": str(state()),
-    }
     lock = os.open(folder() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,7 +167,8 @@ def start(request: LaunchRequest, environment: Path, port: int) -> int:
             log_file().chmod(0o600)
             log.write(b"the lab's server, on port %d\n" % port)
             log.flush()  # a full disk is found out here, not by a server that cannot even say so
-            return start_background(argv, log=log, env=env, cwd=request.work, keep=lock)
+            env = {**os.environ, **variables}
+            return start_background(argv, log=log, env=env, cwd=work, keep=lock)
     except BlockingIOError as error:
         raise LabError(
             "A lab is just being started by another command.",
@@ -167,7 +184,8 @@ def clear_remains() -> None:
     if is_held():
         return
     secret = _read()
-    sockets.clear(folder(), secret.runtime if secret else "")
+    runtime = secret.runtime if secret and secret.image is None else ""
+    sockets.clear(folder(), runtime)  # of one in a container it went with that
     (folder() / "session.json").unlink(missing_ok=True)
 
 

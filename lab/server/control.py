@@ -17,10 +17,11 @@ from lab.engines.docker import compose_environment, compose_up_arguments, serve_
 from lab.engines.request import LaunchRequest
 from lab.errors import LabError
 from lab.launch import Say, Wish, host_lock, request_for
-from lab.locks.install import ensure_environment, environment_folder
+from lab.locks.install import ensure_environment
 from lab.paths import ROOT, state, typed_path, work_default
 from lab.records.session import Session
 from lab.server import background, container, running, slurm_stop
+from lab.server.command import server_command
 from lab.server.port import FIRST, check_port, free_ports, taken
 from lab.server.work import prepare_work
 from lab.turn import turn
@@ -55,15 +56,17 @@ def start(wish: Wish, say: Say) -> Session:
             slurm_stop.forget()
         choice = choose(wish.engine, wish.device)
         say(choice.why)
-        _refuse_apptainer(choice)
+        if wish.memory_bytes is not None and choice.engine in background.ENGINES:
+            say(f"--memory is for containers of Docker and Podman; {choice.engine} sets no limit")
         if wish.port is not None:
             check_port(wish.port)  # before minutes are spent on an image
         started = time.monotonic()
         request = request_for(choice, wish, _START, work, say, dry_run=False)
         spoken = updating.spoken_in(work, os.environ)
-        request = dataclasses.replace(request, environment=(("LAB_LANGUAGE", spoken),))
+        variables = {**dict(request.environment), "LAB_LANGUAGE": spoken}
+        request = dataclasses.replace(request, environment=tuple(variables.items()))
         try:
-            if choice.engine == "host":
+            if choice.engine in background.ENGINES:
                 session = _start_background(choice, request, wish, say)
             else:
                 session = _start_container(choice, request, wish, say, lock)
@@ -74,29 +77,12 @@ def start(wish: Wish, say: Say) -> Session:
         return session
 
 
-def _refuse_apptainer(choice: Choice) -> None:
-    """Say plainly what an engine cannot do.
-
-    Raises:
-        LabError: it keeps no server.
-    """
-    if choice.engine == "apptainer":
-        raise LabError(
-            "Apptainer does not run JupyterLab for the lab.",
-            why="it has no service that keeps a server and finds it again",
-            next_step=(
-                "use --engine docker, podman or host; on a cluster the job keeps it: ./inv lab"
-                " --slurm --engine apptainer"
-            ),
-        )
-
-
 def status_for_start(wish: Wish, say: Say) -> Session:
     """What runs now; an engine that has died since cannot keep the lab from starting elsewhere."""
     try:
         return running.status()
     except LabError as error:
-        if wish.engine not in ("auto", "host"):
+        if wish.engine not in ("auto", *background.ENGINES):
             raise
         say(f"{error.what} Starting without it.")
         return Session(state="stopped")
@@ -189,13 +175,11 @@ def _age_s(session: Session) -> float:
 def plan(wish: Wish) -> list[str]:
     """The command line, with its variables, that `start` would run; starts and makes nothing."""
     choice = choose(wish.engine, wish.device)
-    _refuse_apptainer(choice)
     work = typed_path(str(wish.work or work_default()))
     request = request_for(choice, wish, _START, work, lambda _: None, dry_run=True)
     port = wish.port or FIRST
-    if choice.engine == "host":
-        argv = background.arguments(request, environment_folder(host_lock(choice)), port)
-        return argv
+    if choice.engine in background.ENGINES:
+        return server_command(choice, request, port).argv
     if choice.engine == "podman":
         return serve_arguments(container.project(), request, port)
     argv = compose_up_arguments(str(ROOT), container.project(), request, choice.engine)
@@ -234,11 +218,13 @@ def _on_a_port(wish: Wish, begin: Callable[[int], Session]) -> Session:
 
 
 def _start_background(choice: Choice, request: LaunchRequest, wish: Wish, say: Say) -> Session:
-    environment = ensure_environment(host_lock(choice), say=say)
+    if choice.engine == "host":
+        ensure_environment(host_lock(choice), say=say)
     say("starting the server ...")
 
     def begin(port: int) -> Session:
-        background.start(request, environment, port)
+        launch = server_command(choice, request, port)
+        background.start(launch.argv, launch.env, request.work, port)
         return _wait_until_ready(choice, say)
 
     return _on_a_port(wish, begin)
@@ -271,20 +257,20 @@ def _wait_until_ready(choice: Choice, say: Say) -> Session:
 
 
 def _describe_start(choice: Choice) -> Session:
-    if choice.engine == "host":
+    if choice.engine in background.ENGINES:
         return running.of_background(background.find(timeout_s=30))
     return running.of_container(container.find(choice.engine))
 
 
 def _alive(choice: Choice) -> bool:
-    if choice.engine == "host":
+    if choice.engine in background.ENGINES:
         return background.is_held()
     found = container.find(choice.engine)
     return found is not None and found.running
 
 
 def _log_end(choice: Choice) -> str:
-    if choice.engine == "host":
+    if choice.engine in background.ENGINES:
         return background.last_lines()
     found = container.find(choice.engine)
     return container.last_lines(found) if found else "(the container is gone)"
@@ -323,8 +309,9 @@ def stop(say: Say) -> Session:
         for number in [server.pid] if server else background.lost():
             background.stop(number)
         background.clear_remains()
-        if session.engine == "host":
-            say("the lab on the host has stopped")
+        if session.engine in background.ENGINES:
+            where = "on the host" if session.engine == "host" else "in Apptainer"
+            say(f"the lab {where} has stopped")
         if engine := running.remembered():
             while remains := running.look(engine):  # a start that was killed may leave a second one
                 container.remove(remains)

@@ -59,11 +59,12 @@ def answers(session: Session) -> bool:
 
 
 def of_background(found: background.Background | None) -> Session:
-    """The session of a server on the host; `stopped` where there is none."""
+    """The session of a server on the host or in Apptainer; `stopped` where there is none."""
     if found is None:
         return Session(state="stopped")
     return Session(
-        state="running", url=address.url(found.port, found.token, found.page), engine="host",
+        state="running", url=address.url(found.port, found.token, found.page),
+        engine="apptainer" if found.image else "host", image=found.image,
         device=found.device, work=found.work, port=found.port, started_utc=found.started_utc,
         pid=found.pid, ssh=address.ssh_line(found.port),
     )  # fmt: skip

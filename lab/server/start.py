@@ -68,8 +68,8 @@ def _serve_folder(
         os.environ["LAB_ENDS"] = str(options.ends)  # they warn before it comes
     secret = {
         "token": token, "port": options.port, "pid": os.getpid(), "started": time.time(),
-        "work": str(root), "device": options.device, "runtime": str(runtime),
-        "page": first_page(root, language),
+        "work": options.seen_as or str(root), "device": options.device, "runtime": str(runtime),
+        "page": first_page(root, language), "image": options.image,
     }  # fmt: skip
     write_private(options.state / "session.json", json.dumps(secret))
     if options.attached:
@@ -93,6 +93,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default=device, help="what torch is to run on, for the record")
     state = Path(os.environ.get("LAB_STATE", "~/.lab")).expanduser() / "server"
     parser.add_argument("--state", type=Path, default=state, help="folder for the token file")
+    parser.add_argument("--image", help="image file that it runs in, for the record")
+    parser.add_argument("--seen-as", help="what the machine calls the folder, for the record")
+    parser.add_argument("--found-by", help="a mark by which the machine finds its process")
     parser.add_argument("--attached", action="store_true", help="end when standard input does")
     parser.add_argument("--ends", type=int, help="when its time is up, in seconds since the epoch")
     return parser.parse_args(argv)

@@ -91,10 +91,28 @@ def test_container_ends_with_its_runner(command: CommandLine, built: dict[str, A
         process.communicate()
 
 
-def test_server_is_refused_in_words(command: CommandLine) -> None:
-    done = command("lab", "--engine", "apptainer")
-    assert done.code == 2
-    assert "use --engine docker, podman or host" in done.err
+def test_lab_is_found_again_and_ends_with_its_server(
+    command: CommandLine, built: dict[str, Any], tmp_path: Path
+) -> None:
+    """It has no service that keeps it: its lock and its process do, also after `kill -9`."""
+    began = command("lab", "--engine", "apptainer", "--work", str(tmp_path / "work"), "--json")
+    try:
+        assert began.code == 0, began.err
+        session = began.json()
+        assert (session["engine"], session["image"]) == ("apptainer", built["sif"])
+        assert session["work"] == str(tmp_path / "work")
+        assert command("status", "--json").json() == session
+        assert str(session["url"]) in command("lab").out
+        assert "Serving notebooks from local directory: /work" in command("logs").out
+        server = psutil.Process(int(str(session["pid"])))
+        family = [server, *server.parents()[:2]]
+        assert "Apptainer runtime parent" in " ".join(family[-1].cmdline())
+        server.kill()
+        wait_for(lambda: not any(p.is_running() for p in family), "the container to end")
+        assert command("status", "--json").json()["state"] == "stopped"
+    finally:
+        command("stop")
+    assert not (command.state / "server" / "session.json").exists()
 
 
 @pytest.mark.root
