@@ -290,7 +290,9 @@ def _source(bench: Bench) -> dict[str, str | None]:
         return {
             "image": image, "image_digest": labels.get(DIGEST), "lock_sha256": labels.get(LOCK)
         }  # fmt: skip
-    form = '{{.Id}} {{index .Config.Labels "pytorch-lab.lock"}}'
+    # Podman's Id is that of the image's settings; Docker's is the digest.
+    name = "Digest" if engine == "podman" else "Id"
+    form = f'{{{{.{name}}}}} {{{{index .Config.Labels "pytorch-lab.lock"}}}}'
     seen = run([engine, "image", "inspect", "--format", form, image])
     digest, _, lock_hash = seen.stdout.strip().partition(" ")
     return {"image": image, "image_digest": digest or None, "lock_sha256": lock_hash or None}

@@ -15,6 +15,8 @@ HARDENING = (
     "--tmpfs=/tmp:exec,mode=1777",
     f"--tmpfs={HOME}:exec,mode=1777",
 )
+# Podman would make /run and /var/tmp writable on a read-only root, which Docker does not.
+_PODMAN = ("--read-only-tmpfs=false",)
 
 
 def run_arguments(request: LaunchRequest, program: str = "docker") -> list[str]:
@@ -22,7 +24,8 @@ def run_arguments(request: LaunchRequest, program: str = "docker") -> list[str]:
     streams = ["--interactive"] if request.stdin else []
     if request.terminal:
         streams.append("--tty")
-    return [program, "run", "--rm", *_container_arguments(request, streams)]
+    own = _PODMAN if program == "podman" else ()
+    return [program, "run", "--rm", *own, *_container_arguments(request, streams)]
 
 
 def serve_arguments(project: str, request: LaunchRequest, port: int) -> list[str]:
@@ -36,7 +39,7 @@ def serve_arguments(project: str, request: LaunchRequest, port: int) -> list[str
         "pytorch-lab.work": str(request.work),
     }
     return [
-        "podman", "run", "--detach", "--replace", f"--name={project}",
+        "podman", "run", "--detach", "--replace", f"--name={project}", *_PODMAN,
         f"--publish=127.0.0.1:{port}:8888",
         *(f"--label={name}={value}" for name, value in labels.items()),
         *_container_arguments(replace(request, command=()), []),  # the image's own, as with compose

@@ -51,8 +51,9 @@ def provide_image(choice: Choice, image: str | None, base: str, say: Callable[[s
             f"Podman does not have the image {name}.",
             why="the image is built by Docker's BuildKit; Podman runs it",
             next_step=(
-                f"bring it over (docker save {name} | podman load), name another that Podman"
-                " has (--image NAME), or run on the host: --engine host"
+                f"bring it over (docker save {name} | podman load; from another machine: ./inv"
+                " build --archive lab.tar there, podman load --input lab.tar here), name another"
+                " that Podman has (--image NAME), or run on the host: --engine host"
             ),
         )
     return _build(choice.device, base, say)

@@ -79,8 +79,9 @@ EXPECTED = {
 @pytest.mark.parametrize("program", ["docker", "podman"])
 @pytest.mark.parametrize("name", EXPECTED)
 def test_run_arguments_are_the_whole_line(name: str, program: str) -> None:
-    request, expected = EXPECTED[name]
-    assert run_arguments(request, program) == [program, *expected]
+    request, (run, gone, *expected) = EXPECTED[name]
+    own = ["--read-only-tmpfs=false"] if program == "podman" else []
+    assert run_arguments(request, program) == [program, run, gone, *own, *expected]
 
 
 def test_run_arguments_call_docker_unless_told() -> None:
@@ -174,6 +175,7 @@ def test_podman_serves_by_the_same_line_with_composes_labels() -> None:
     )  # fmt: skip
     assert serve_arguments("pytorch-lab-1001-ab", request, 8890) == [
         "podman", "run", "--detach", "--replace", "--name=pytorch-lab-1001-ab",
+        "--read-only-tmpfs=false",
         "--publish=127.0.0.1:8890:8888",
         "--label=com.docker.compose.project=pytorch-lab-1001-ab",
         "--label=pytorch-lab.device=cpu", "--label=pytorch-lab.work=/home/ana/w", "--pull=never",
