@@ -49,6 +49,7 @@ NEEDS = {
         lambda: "TEST_CLUSTER" in os.environ and _answers("sinfo", "--noheader"),
     ),
     "apptainer": ("Apptainer", lambda: _answers("apptainer", "version")),
+    "podman": ("Podman, for root and for users", lambda: _answers("podman", "version")),
     "gpu": ("an NVIDIA GPU", lambda: _answers("nvidia-smi", "-L")),
     "clock": ("gcc", lambda: shutil.which("gcc") is not None),
     "root": ("root", lambda: os.geteuid() == 0),
