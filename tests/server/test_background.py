@@ -27,11 +27,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def process(*words: str, lock: Path | None = None) -> Iterator[int]:
+def process(*words: str, lock: Path | None = None, user: int | None = None) -> Iterator[int]:
     """A process that holds the lock as a server does, with these words in its command line."""
     locked = ["flock", str(lock)] if lock else []
-    argv = [*locked, sys.executable, "-c", HOLD, *words]
-    child = subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True)
+    # Of another user, who may not get to the Python of these tests: Debian's own.
+    python = "/usr/bin/python3" if user else sys.executable
+    argv = [*locked, python, "-c", HOLD, *words]
+    child = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, start_new_session=True, user=user, cwd="/"
+    )
     try:
         assert child.stdout is not None
         child.stdout.readline()
@@ -55,6 +59,17 @@ def test_server_in_apptainer_has_the_number_that_this_machine_gives_it(
             found = background.find()
     assert found is not None
     assert (found.pid, found.image, found.work) == (pid, "/i/lab.sif", "/home/ana/w")
+
+
+@pytest.mark.root
+def test_another_users_process_is_not_taken_for_the_server(folder: Path, tmp_path: Path) -> None:
+    """Its command line is theirs to choose; `inv stop` would be theirs to trouble."""
+    words = ("lab.server.start", background.FOUND_BY, str(tmp_path))
+    with process(*words, user=65534), process(lock=folder / "lock"):
+        assert background.find() is None
+        assert background.lost() == []
+        with process(*words) as pid:
+            assert background.lost() == [pid]
 
 
 def test_remains_of_a_container_are_its_own(
