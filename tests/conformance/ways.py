@@ -162,7 +162,7 @@ def _without_network(way: Way, place: Place) -> Iterator[Running]:
         found = json.loads(asked_of(command, way.engine, "inspect", name))[0]
         pid = found["State"]["Pid"]
         yield Running(
-            url=f"http://127.0.0.1:8888/lab?token={secret['token']}", pid=pid, marks=(name,),
+            url=f"http://127.0.0.1:8888/lab?token={secret.token}", pid=pid, marks=(name,),
             reach=("nsenter", f"--net=/proc/{pid}/ns/net"), describe=found,
         )  # fmt: skip
     finally:
@@ -195,16 +195,18 @@ def _left(
 ) -> list[str]:
     """Processes, containers and files that outlast a stop."""
 
-    def processes() -> list[str]:
-        return [*(str(p) for p in family if p.is_running()), *_marked(running.marks)]
+    server = command.state / "server"
+
+    def remains() -> list[str]:
+        found = [*(str(p) for p in family if p.is_running()), *_marked(running.marks)]
+        if way.engine != "apptainer":  # Docker removes one that was run by --rm after its stop
+            named = ("--all", "--quiet", "--filter", f"id={running.marks[0]}")
+            found += asked_of(command, way.engine, "ps", *named).split()
+        return found + [str(path) for path in server.glob("session.json")]
 
     with suppress(AssertionError):
-        wait_for(lambda: not processes(), "the processes to end", timeout_s=30)
-    found = processes()
-    if way.engine != "apptainer":
-        named = ("--all", "--quiet", "--filter", f"id={running.marks[0]}")
-        found += asked_of(command, way.engine, "ps", *named).split()
-    return found + [str(path) for path in (command.state / "server").glob("session.json")]
+        wait_for(lambda: not remains(), "the stop to have ended", timeout_s=30)
+    return remains()
 
 
 def _marked(marks: tuple[str, ...]) -> list[str]:
